@@ -1,0 +1,1 @@
+"""The deployed package: everything that runs in AWS Lambda, and nothing else."""

@@ -1,0 +1,1 @@
+"""What Canvas says: its events as models, its ids and its timestamps. Pure."""

@@ -1,0 +1,63 @@
+"""The two kinds of value that Canvas writes in more than one way: ids and timestamps."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import PlainSerializer, PlainValidator
+from pydantic_core import PydanticCustomError
+
+IDS_PER_SHARD = 10**13
+"""Canvas numbers its shards' rows apart: a global id is shard x 10^13 + local id.
+
+Source: canvas-lms, `Shard::IDS_PER_SHARD` of the switchman gem.
+"""
+
+# No leading zero: two spellings of one id would be two items. 19 digits: a PostgreSQL bigint.
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+# `2020-01-14T14:14:11.498Z`, `2024-06-28T19:36:16-07:00`, `2019-10-05 05:38:00 -0800` and `… UTC` all occur.
+_TIMESTAMP = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ](?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
+    r" ?(?P<offset>Z|UTC|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+def parse_id(value: object) -> str:
+    """`value` as the string that identifies one thing in Canvas.
+
+    Raises:
+        PydanticCustomError: not a positive whole number, written as a string or as an integer.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise PydanticCustomError("canvas_id", "is not a Canvas id (a positive number of at most 19 digits)")
+
+
+def parse_timestamp(value: object) -> datetime:
+    """`value` as an instant in UTC, whatever offset and format Canvas used.
+
+    Raises:
+        PydanticCustomError: not a timestamp, or one without an offset: it names no instant.
+    """
+    written = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
+    if written is None:
+        raise PydanticCustomError("timestamp", "is not a timestamp (ISO 8601 date, time and offset)")
+    if written["offset"] is None:
+        raise PydanticCustomError("timestamp_naive", "has no offset, so it names no instant")
+    offset = "+00:00" if written["offset"] in ("Z", "UTC") else written["offset"]
+    try:
+        return datetime.fromisoformat(f"{written['date']}T{written['time']}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("timestamp", "is not a timestamp (no such date, time or offset)") from None
+
+
+def format_timestamp(instant: datetime) -> str:
+    """The one form that is stored: UTC, microseconds, fixed width, so that text sorts as time does."""
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+CanvasId = Annotated[str, PlainValidator(parse_id)]
+Timestamp = Annotated[datetime, PlainValidator(parse_timestamp), PlainSerializer(format_timestamp, return_type=str)]

@@ -1,0 +1,72 @@
+"""`sis_batch_created` and `sis_batch_updated`: how an import from the student information system stands."""
+
+from typing import ClassVar
+
+from functions.canvas.event import CanvasEvent, CanvasModel, Detail, Metadata
+from functions.canvas.fields import IDS_PER_SHARD, CanvasId
+
+LIFE_CYCLE = (
+    "initializing",
+    "created",
+    "importing",
+    "cleanup_batch",
+    "imported",
+    "imported_with_messages",
+    "aborted",
+    "failed",
+    "failed_with_messages",
+    "restoring",
+    "partially_restored",
+    "restored",
+)
+"""The states known today, in the order in which an import can enter them. An open set.
+
+Source: canvas-lms, `SisBatch`'s workflow. Canvas sends no event for `aborted` and `cleanup_batch`.
+"""
+
+
+class SisBatchMetadata(Metadata):
+    """Imports are numbered per shard, so one needs to know the shard: only `root_account_id` tells it."""
+
+    root_account_id: CanvasId
+
+
+class SisBatchBody(CanvasModel):
+    """Body of both events. Its ids are local to the shard."""
+
+    sis_batch_id: CanvasId
+    account_id: CanvasId
+    workflow_state: str
+
+
+class SisBatchDetail(Detail):
+    """The message of both events."""
+
+    metadata: SisBatchMetadata
+    body: SisBatchBody
+
+    @property
+    def global_account_id(self) -> str:
+        """The account's id, unique across shards.
+
+        An id that is global already stays as it is, as in Canvas' own `Shard.global_id_for`.
+        """
+        account_id = int(self.body.account_id)
+        if account_id >= IDS_PER_SHARD:
+            return str(account_id)
+        shard = int(self.metadata.root_account_id) // IDS_PER_SHARD
+        return str(shard * IDS_PER_SHARD + account_id)
+
+
+class SisBatchCreated(CanvasEvent):
+    """An import was handed in."""
+
+    event_name: ClassVar[str] = "sis_batch_created"
+    detail: SisBatchDetail
+
+
+class SisBatchUpdated(CanvasEvent):
+    """An import entered another state."""
+
+    event_name: ClassVar[str] = "sis_batch_updated"
+    detail: SisBatchDetail

@@ -1,0 +1,1 @@
+"""One file per Canvas event: the entry points of the Lambda functions."""

@@ -1,0 +1,1 @@
+"""The front door: from Canvas' queue to the bus, without secrets."""

@@ -1,0 +1,51 @@
+"""Which event goes to which function and which table. The one place that says so.
+
+Standard library only: `infra` reads it to build the rules and the functions.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+TableName = Literal["enrollments", "sis_batches"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The way of one Canvas event: its name, and the table that its function writes."""
+
+    event_name: str
+    table: TableName
+
+    @property
+    def handler(self) -> str:
+        """Where Lambda finds the function inside the asset."""
+        return f"functions.handlers.{self.event_name}.handler"
+
+    @property
+    def table_variable(self) -> str:
+        """The environment variable that tells the function its table's name."""
+        return f"{self.table.upper()}_TABLE"
+
+
+ROUTES = (
+    Route(event_name="enrollment_created", table="enrollments"),
+    Route(event_name="enrollment_updated", table="enrollments"),
+    Route(event_name="enrollment_state_created", table="enrollments"),
+    Route(event_name="enrollment_state_updated", table="enrollments"),
+    Route(event_name="sis_batch_created", table="sis_batches"),
+    Route(event_name="sis_batch_updated", table="sis_batches"),
+)
+
+EVENT_NAMES = frozenset(route.event_name for route in ROUTES)
+
+
+def route_of(event_name: str) -> Route:
+    """The route of `event_name`.
+
+    Raises:
+        LookupError: no function of ours takes this event.
+    """
+    for route in ROUTES:
+        if route.event_name == event_name:
+            return route
+    raise LookupError(f"{event_name} has no route: add it to functions/routes.py")

@@ -1,0 +1,1 @@
+"""What we keep of Canvas' events: versions, changes and the guarded write."""

@@ -1,0 +1,39 @@
+"""From SIS import events to the item of table `sis_batches`."""
+
+import re
+
+from functions.canvas.fields import IDS_PER_SHARD, format_timestamp
+from functions.canvas.sis_batch import LIFE_CYCLE, SisBatchCreated, SisBatchUpdated
+from functions.state.change import Change
+
+_UNKNOWN_RANK = 99
+"""Of two updates at one time, one in a state that we do not know: most likely a state that Canvas added at the end."""
+
+# A state names an attribute of the timeline, and Canvas, not we, chooses its name.
+_PLAIN_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def import_snapshot(event: SisBatchCreated | SisBatchUpdated) -> Change:
+    """The import after `event`, and when it entered that state."""
+    body = event.detail.body
+    state = body.workflow_state
+    event_time = format_timestamp(event.event_time)
+    return Change(
+        key={
+            "account_id": event.detail.global_account_id,
+            "sis_batch_id": int(body.sis_batch_id) % IDS_PER_SHARD,
+        },
+        attributes={"workflow_state": state, "event_time": event_time},
+        event_time=event_time,
+        rank=_rank(event),
+        version_attribute="version",
+        timeline={f"{state}_at": event_time} if _PLAIN_IDENTIFIER.fullmatch(state) else {},
+        state_is_known=state in LIFE_CYCLE,
+    )
+
+
+def _rank(event: SisBatchCreated | SisBatchUpdated) -> int:
+    if isinstance(event, SisBatchCreated):
+        return 0
+    state = event.detail.body.workflow_state
+    return 1 + LIFE_CYCLE.index(state) if state in LIFE_CYCLE else _UNKNOWN_RANK

@@ -1,0 +1,67 @@
+"""Canvas' documented events, and the envelopes in which they reach us."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from functions.routes import ROUTES
+
+ROOT = Path(__file__).resolve().parents[1]
+EVENT_NAMES = [route.event_name for route in ROUTES]
+
+Message = dict[str, Any]
+
+
+def example(event_name: str, *, metadata: Message | None = None, body: Message | None = None) -> Message:
+    """The documented example of `event_name`, with `metadata` and `body` laid over it."""
+    message = json.loads((ROOT / "examples" / f"{event_name}.json").read_text())
+    message["metadata"] |= metadata or {}
+    message["body"] |= body or {}
+    return message
+
+
+def without(message: Message, *path: str) -> Message:
+    """`message` with the key at `path` taken out."""
+    message = copy.deepcopy(message)
+    *parents, last = path
+    holder = message
+    for parent in parents:
+        holder = holder[parent]
+    del holder[last]
+    return message
+
+
+def on_the_bus(message: Any, event_name: str = "enrollment_created") -> Message:
+    """`message` as EventBridge hands it to a function."""
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": event_name,
+        "source": "canvas",
+        "account": "123456789012",
+        "time": "2026-01-01T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": message,
+    }
+
+
+def at_the_front_door(*bodies: str) -> Message:
+    """SQS messages, each with one of `bodies`, as Lambda hands them to the relay."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": "handle",
+                "body": body,
+                "attributes": {},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:canvas-live-events-test",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
