@@ -1,0 +1,47 @@
+"""The app: which stacks there are, and the checks that every synthesis passes."""
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from infra.processing_stack import ProcessingStack
+from infra.settings import PROJECT, Settings, settings_of
+from infra.state_stack import StateStack
+
+_ACKNOWLEDGED = {
+    "AwsSolutions::AwsSolutions-L1": "The runtime is pinned on purpose: the asset's bytecode and wheels are built for "
+    "it, and infra/settings.py changes both together.",
+}
+_ACKNOWLEDGED_ON_EMULATOR = {
+    "AwsSolutions::AwsSolutions-SQS4": "The emulator speaks plain HTTP, on the loopback interface only.",
+}
+
+
+def build(app: cdk.App) -> tuple[StateStack, ProcessingStack]:
+    """Add to `app` the stacks of the stage that its context names (`-c stage=…`, `dev` where it names none).
+
+    Raises:
+        ValueError: there is no such stage.
+    """
+    settings = settings_of(app.node.try_get_context("stage") or "dev")
+    state = StateStack(app, settings.stack_name("state"), settings=settings, **_stack_properties(settings))
+    processing = ProcessingStack(
+        app, settings.stack_name("processing"), state=state, settings=settings, **_stack_properties(settings)
+    )
+    cdk.Tags.of(app).add("project", PROJECT)
+    cdk.Tags.of(app).add("stage", settings.stage)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    acknowledged = _ACKNOWLEDGED | (_ACKNOWLEDGED_ON_EMULATOR if settings.runs_on_emulator else {})
+    cdk.Validations.of(app).acknowledge(
+        *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in acknowledged.items())
+    )
+    return state, processing
+
+
+def _stack_properties(settings: Settings) -> dict[str, object]:
+    if not settings.runs_on_emulator:
+        return {}
+    return {
+        "env": cdk.Environment(account="000000000000", region="us-east-1"),
+        # The emulator, enforcing IAM, lets no one publish assets through the bootstrap roles.
+        "synthesizer": cdk.CliCredentialsStackSynthesizer(),
+    }

@@ -1,0 +1,128 @@
+"""What every test may use. The functions read their settings when they are imported, so those are set first."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+os.environ.update(
+    AWS_REGION="us-east-1",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    ENROLLMENTS_TABLE="enrollments",
+    SIS_BATCHES_TABLE="sis_batches",
+    EVENT_BUS="canvas-live-events-test",
+    FORWARD_ALL_EVENTS="false",
+    FUTURE_TOLERANCE_MINUTES="15",
+)
+for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+    os.environ.pop(name, None)
+# The CDK runs on the Node of our own environment, whatever the machine has.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
+from moto import mock_aws
+
+from infra.app import build
+from tests.canvas import on_the_bus
+
+pytest_plugins = ["tests.local_stage"]
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """The templates of one stage."""
+
+    state: dict[str, Any]
+    processing: dict[str, Any]
+
+
+def synthesise(stage: str) -> Synthesised:
+    """The templates of `stage`, without building the asset."""
+    app = App(context={"stage": stage, "aws:cdk:bundling-stacks": []})
+    state, processing = build(app)
+    return Synthesised(Template.from_stack(state).to_json(), Template.from_stack(processing).to_json())
+
+
+@pytest.fixture(scope="session")
+def prod() -> Synthesised:
+    """The templates of stage prod."""
+    return synthesise("prod")
+
+
+@dataclass(frozen=True)
+class FunctionContext:
+    """The part of Lambda's context that the logger reads."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
+    tenant_id: str | None = None
+
+
+Deliver = Callable[..., Any]
+
+
+@pytest.fixture
+def deliver() -> Deliver:
+    """Hand a Canvas message to the function of its event, or of `to`."""
+
+    def deliver(message: dict[str, Any], *, to: str | None = None) -> None:
+        event_name = to or message["metadata"]["event_name"]
+        handler = import_module(f"functions.handlers.{event_name}").handler
+        handler(on_the_bus(message, event_name), FunctionContext())
+
+    return deliver
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    """Moto in place of AWS: real expressions, in memory."""
+    with mock_aws():
+        yield
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a function wrote."""
+
+    _log: io.StringIO
+    _capsys: pytest.CaptureFixture[str]
+
+    def lines(self) -> list[str]:
+        """Every line since the last call: log and metrics."""
+        written = self._log.getvalue() + self._capsys.readouterr().out
+        self._log.seek(0)
+        self._log.truncate()
+        return [line for line in written.splitlines() if line]
+
+    def metrics(self) -> dict[str, float]:
+        """The sum of each metric, and of each dimension its value, since the last call."""
+        blobs = [json.loads(line) for line in self.lines() if line.startswith('{"_aws"')]
+        return {
+            name: sum(value) if isinstance(value, list) else value
+            for blob in blobs
+            for name, value in blob.items()
+            if name != "_aws"
+        }
+
+
+@pytest.fixture
+def output(capsys: pytest.CaptureFixture[str]) -> Iterator[Output]:
+    """What the functions log and count."""
+    from functions.runtime import logger
+
+    stream = io.StringIO()
+    handler = logger.registered_handler
+    before = handler.setStream(stream)
+    yield Output(stream, capsys)
+    handler.setStream(before)

@@ -1,0 +1,100 @@
+"""The tables: their keys and names are the public interface, their logical ids hold the data in place."""
+
+import pytest
+
+from infra.settings import settings_of
+from tests.conftest import synthesise
+
+
+@pytest.fixture(scope="module")
+def tables(prod):
+    resources = prod.state["Resources"]
+    return {
+        logical_id: resource
+        for logical_id, resource in resources.items()
+        if resource["Type"].startswith("AWS::DynamoDB")
+    }
+
+
+def test_the_logical_ids_never_change(tables):
+    # A changed logical id is a new, empty table.
+    assert set(tables) == {"Enrollments4D8328BC", "SisBatchesF3162930"}
+
+
+def test_the_keys_are_the_documented_ones(tables):
+    keys = {
+        logical_id: [(key["AttributeName"], key["KeyType"]) for key in table["Properties"]["KeySchema"]]
+        for logical_id, table in tables.items()
+    }
+    assert keys == {
+        "Enrollments4D8328BC": [("enrollment_id", "HASH")],
+        "SisBatchesF3162930": [("account_id", "HASH"), ("sis_batch_id", "RANGE")],
+    }
+    types = {
+        definition["AttributeName"]: definition["AttributeType"]
+        for table in tables.values()
+        for definition in table["Properties"]["AttributeDefinitions"]
+    }
+    assert types == {
+        "enrollment_id": "S",
+        "course_id": "S",
+        "user_id": "S",
+        "account_id": "S",
+        "sis_batch_id": "N",
+    }
+
+
+def test_an_index_holds_a_roster_and_nothing_that_changes_with_every_event(tables):
+    indexes = {
+        index["IndexName"]: index for index in tables["Enrollments4D8328BC"]["Properties"]["GlobalSecondaryIndexes"]
+    }
+    assert {name: [key["AttributeName"] for key in index["KeySchema"]] for name, index in indexes.items()} == {
+        "by_course": ["course_id", "user_id"],
+        "by_user": ["user_id", "course_id"],
+    }
+    for index in indexes.values():
+        assert index["Projection"]["ProjectionType"] == "INCLUDE"
+        assert sorted(index["Projection"]["NonKeyAttributes"]) == [
+            "course_section_id",
+            "restricted_access",
+            "state",
+            "type",
+            "user_name",
+            "workflow_state",
+        ]
+
+
+def test_changes_can_be_followed_and_undone(tables):
+    for table in tables.values():
+        assert table["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+        (replica,) = table["Properties"]["Replicas"]
+        assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
+def test_data_is_kept_where_the_stage_says_so(stage):
+    keeps = settings_of(stage).keeps_data
+    assert keeps == (stage == "prod")
+    for resource in synthesise(stage).state["Resources"].values():
+        if resource["Type"] == "AWS::DynamoDB::GlobalTable":
+            (replica,) = resource["Properties"]["Replicas"]
+            assert resource["DeletionPolicy"] == ("Retain" if keeps else "Delete")
+            assert replica["DeletionProtectionEnabled"] is keeps
+
+
+def test_readers_learn_names_arns_and_a_policy(prod):
+    assert {name for name in prod.state["Outputs"] if not name.startswith("Exports")} == {
+        "EnrollmentsTable",
+        "EnrollmentsTableArn",
+        "EnrollmentsStreamArn",
+        "SisBatchesTable",
+        "SisBatchesTableArn",
+        "SisBatchesStreamArn",
+        "ReadersPolicyArn",
+    }
+    assert set(prod.processing["Outputs"]) == {"EventBus", "FrontDoorQueueUrl"}
+
+
+def test_an_unknown_stage_is_refused_by_name():
+    with pytest.raises(ValueError, match="no stage 'test': choose -c stage=… from local, dev, prod"):
+        settings_of("test")
