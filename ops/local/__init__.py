@@ -1,0 +1,1 @@
+"""The local stage: an AWS emulator on this machine, and the stacks deployed to it."""

@@ -1,0 +1,95 @@
+"""Deploying the stacks to the emulator with the real CDK command line."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ops.failure import OperatorError
+from ops.local.checkout import ENV_FILE, LOCAL, ROOT
+from ops.local.emulator import ACCOUNT, REGION, Emulator
+from ops.local.emulator_gaps import fill_gaps
+from ops.stage import Stage
+
+STAGE = "local"
+
+_CDK = ROOT / "node_modules" / ".bin" / "cdk"
+_OUTPUTS = LOCAL / "outputs.json"
+_LOG = LOCAL / "deploy.log"
+
+Report = Callable[[str], None]
+
+
+def deploy(emulator: Emulator, *, report: Report) -> Stage:
+    """Bootstrap the emulator's account and deploy all stacks to it; `report` is told of each step.
+
+    Raises:
+        OperatorError: the CDK command line failed.
+    """
+    _LOG.write_text("")
+    _cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}", report=report)
+    _cdk(emulator, "deploy", "--all", "--require-approval", "never", "--outputs-file", str(_OUTPUTS), report=report)
+    stage = _stage(emulator)
+    report("filling the emulator's gaps")
+    fill_gaps(stage, emulator)
+    _write_environment(stage)
+    return stage
+
+
+def running_stage() -> Stage:
+    """The local stage that `make up` left.
+
+    Raises:
+        OperatorError: there is none.
+    """
+    emulator = Emulator.running()
+    if emulator is None or not ENV_FILE.exists():
+        raise OperatorError("Nothing runs locally. Start it: make up")
+    return _stage(emulator)
+
+
+def _stage(emulator: Emulator) -> Stage:
+    outputs: dict[str, str] = {}
+    for of_stack in json.loads(_OUTPUTS.read_text()).values():
+        outputs |= of_stack
+    return Stage(name=STAGE, outputs=outputs, environment=emulator.environment)
+
+
+def _cdk(emulator: Emulator, command: str, *arguments: str, report: Report) -> None:
+    report(f"cdk {command}")
+    process = subprocess.Popen(
+        [_CDK, command, *arguments, "--context", f"stage={STAGE}", "--output", LOCAL / "cdk.out"],
+        cwd=ROOT,
+        env=os.environ | emulator.environment | {"PATH": _path_with_our_node(), "CI": "true"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process, _LOG.open("a") as log:
+        for line in process.stdout:
+            log.write(line)
+            if line.strip():
+                report(f"cdk {command}: {line.strip()}")
+    if process.returncode != 0:
+        tail = "".join(_LOG.read_text().splitlines(keepends=True)[-20:])
+        raise OperatorError(f"`cdk {command}` failed. It said at the end (all of it is in {_LOG}):\n{tail}")
+
+
+def _path_with_our_node() -> str:
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def _write_environment(stage: Stage) -> None:
+    """Write what the shell, the AWS command line and the tests need to reach the local stage."""
+    variables = {
+        **stage.environment,
+        "ENROLLMENTS_TABLE": stage.table("enrollments"),
+        "SIS_BATCHES_TABLE": stage.table("sis_batches"),
+        "EVENT_BUS": stage.event_bus,
+        "FRONT_DOOR_QUEUE_URL": stage.front_door_queue_url,
+    }
+    ENV_FILE.write_text("".join(f"export {name}={value}\n" for name, value in variables.items()))

@@ -1,0 +1,141 @@
+"""The emulator: MiniStack, a whole AWS in one process, started and stopped by its recorded process id."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Self
+
+from ops.failure import OperatorError
+from ops.local.checkout import INSTALLED, LOCAL
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+
+_PYTHON = INSTALLED / "emulator-venv" / "bin" / "python"
+_STATE = LOCAL / "emulator.json"
+LOG = LOCAL / "emulator.log"
+_START_SECONDS = 60
+_STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A started emulator: its process and its port on the loopback interface."""
+
+    pid: int
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of every service."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that turn an AWS client to the emulator."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    @classmethod
+    def running(cls) -> Self | None:
+        """The emulator that an earlier command started, if it still runs."""
+        try:
+            recorded = cls(**json.loads(_STATE.read_text()))
+        except FileNotFoundError:
+            return None
+        return recorded if recorded._is_ours() else None
+
+    @classmethod
+    def start(cls) -> Self:
+        """Start an emulator that enforces IAM, on a free port, and wait until it answers.
+
+        Raises:
+            OperatorError: it ended, or did not answer in time.
+        """
+        LOCAL.mkdir(exist_ok=True)
+        port = _free_port()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        with LOG.open("w") as log:
+            process = subprocess.Popen(
+                [_PYTHON, "-m", "ministack"],
+                env=environment
+                | {
+                    "AUTH": "true",
+                    "BIND_HOST": "127.0.0.1",
+                    "GATEWAY_PORT": str(port),
+                    "MINISTACK_HOST": "127.0.0.1",
+                    "SFTP_ENABLED": "0",
+                    "IOT_MTLS_ENABLED": "0",
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        emulator = cls(pid=process.pid, port=port)
+        _STATE.write_text(json.dumps(asdict(emulator)))
+        deadline = time.monotonic() + _START_SECONDS
+        while not emulator._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                emulator.stop()
+                raise OperatorError(f"The emulator did not start. Read {LOG}, then try again with `make up`.")
+            time.sleep(0.1)
+        return emulator
+
+    def stop(self) -> None:
+        """End the emulator and the functions that it runs, and wait until they are gone."""
+        for stop_signal in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.pid, stop_signal)
+            except ProcessLookupError:
+                break
+            if self._is_gone_within(_STOP_SECONDS):
+                break
+        _STATE.unlink(missing_ok=True)
+
+    def _is_gone_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            # Where this very process started it, the dead child must be waited for.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
+            try:
+                os.killpg(self.pid, 0)
+            except ProcessLookupError:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _is_ours(self) -> bool:
+        """Whether the recorded process is still the emulator, and not another program with a used-up id."""
+        command = subprocess.run(
+            ["ps", "-o", "args=", "-p", str(self.pid)], check=False, capture_output=True, text=True
+        ).stdout
+        return str(_PYTHON) in command
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310
+                return bool(answer.status == HTTPStatus.OK)
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,64 @@
+"""Sending events to the front door, as Canvas does."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.failure import OperatorError
+from ops.stage import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+Event = dict[str, Any]
+
+
+def read_events(path: Path) -> list[Event]:
+    """The events in a file of JSON (one event, or a list of them) or of NDJSON (one event a line).
+
+    Raises:
+        OperatorError: the file is not there, or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(
+            f"{path}: cannot be read as text ({type(error).__name__}). Name a file of events."
+        ) from None
+    try:
+        decoded = json.loads(text)
+    except json.JSONDecodeError:
+        decoded = list(_lines(path, text))
+    events = decoded if isinstance(decoded, list) else [decoded]
+    for number, event in enumerate(events, start=1):
+        if not isinstance(event, dict):
+            raise OperatorError(f"{path}: entry {number} is not a JSON object. Each event is one.")
+    return events
+
+
+def publish(stage: Stage, events: Sequence[Event], *, events_per_second: float) -> Iterator[Event]:
+    """Send `events` to the front-door queue, in order; yield each as soon as the queue has it."""
+    sqs: SQSClient = stage.client("sqs")
+    for event, _ in zip(events, _pace(events_per_second), strict=False):
+        sqs.send_message(QueueUrl=stage.front_door_queue_url, MessageBody=json.dumps(event))
+        yield event
+
+
+def _lines(path: Path, text: str) -> Iterable[object]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                raise OperatorError(f"{path}: line {number} is not JSON. Write one event a line, or a list.") from None
+
+
+def _pace(per_second: float) -> Iterator[None]:
+    """Yield at most `per_second` times a second."""
+    due = time.monotonic()
+    while True:
+        time.sleep(max(0.0, due - time.monotonic()))
+        yield
+        due += 1 / per_second
