@@ -1,17 +1,21 @@
 """`ops`: the operator's command line."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic_core import PydanticCustomError
 from rich.console import Console, RenderableType
-from rich.progress import Progress
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from functions.canvas.fields import parse_timestamp
 from ops import demo as demo_story
 from ops import tables
+from ops.dead_letters import DeadLetter, Queue, dead_letter_queues, summary_table
 from ops.failure import OperatorError
 from ops.local.checkout import ENV_FILE
 from ops.local.deployment import STAGE as LOCAL_STAGE
@@ -19,6 +23,9 @@ from ops.local.deployment import deploy, running_stage
 from ops.local.emulator import Emulator
 from ops.publishing import publish as publish_events
 from ops.publishing import read_events
+from ops.redrive import Selection, export
+from ops.redrive import redrive as redrive_letters
+from ops.replay import follow_replay, start_replay
 from ops.stage import Stage
 
 app = typer.Typer(help="Operate the state of Canvas enrollments and SIS imports.", no_args_is_help=True)
@@ -86,7 +93,63 @@ def publish(
             publish_events(target, events, events_per_second=rate), total=len(events), description="to the front door"
         ):
             pass
-    console.print(f"{len(events)} events are on their way.")
+    console.print(f"Events sent: {len(events)}")
+
+
+@app.command()
+def redrive(
+    stage: StageName = LOCAL_STAGE,
+    queue: Annotated[str | None, typer.Option(help="one dead-letter queue, by the name that --dry-run shows")] = None,
+    only: Annotated[str | None, typer.Option(help="one kind of error, as --dry-run shows it")] = None,
+    rate: Annotated[float, typer.Option(help="events a second", min=0.01)] = 10,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would be sent, and send nothing")] = False,
+    export_to: Annotated[
+        Path | None, typer.Option("--export", help="write the messages to a new file, and send nothing")
+    ] = None,
+    discard: Annotated[bool, typer.Option("--discard", help="with --export: remove what was written")] = False,
+) -> None:
+    """Send what the dead-letter queues hold back to the bus; what failed at the front door, back there.
+
+    Stop it with Ctrl-C at any moment, repeat it as often as you like: an event that comes again changes nothing.
+    """
+    if discard and export_to is None:
+        raise OperatorError("--discard needs --export FILE: what is not written somewhere would be lost.")
+    target = _stage(stage)
+    with Selection(target, _queues(target, queue), only=only) as selection:
+        if dry_run:
+            done = [letter for batch in selection.batches() for letter in batch]
+        elif export_to is not None:
+            done = _collect(export(selection, export_to, discard=discard), "exporting")
+        else:
+            done = _collect(redrive_letters(target, selection, events_per_second=rate), "sending back")
+    console.print(summary_table(done, now=datetime.now(UTC)))
+    verb = "To send back" if dry_run else f"Written to {export_to}" if export_to else "Sent back"
+    console.print(f"{verb}: {len(done)}")
+
+
+@app.command()
+def replay(
+    start: Annotated[str, typer.Option("--from", help="ISO 8601 with offset: when the events came to the bus")],
+    end: Annotated[str, typer.Option("--to", help="ISO 8601 with offset")],
+    stage: StageName = LOCAL_STAGE,
+) -> None:
+    """Let the events of a time span pass the bus once more, out of its archive."""
+    target = _stage(stage)
+    name = start_replay(target, _instant("--from", start), _instant("--to", end))
+    progress_of_replay = None
+    try:
+        with Progress(console=console) as progress:
+            task = progress.add_task(f"replay {name}", total=1.0)
+            for progress_of_replay in follow_replay(target, name):
+                progress.update(task, completed=progress_of_replay.share)
+    except KeyboardInterrupt:
+        console.print(f"The replay goes on. To end it: aws events cancel-replay --replay-name {name}")
+        return
+    assert progress_of_replay is not None
+    if progress_of_replay.state != "COMPLETED":
+        raise OperatorError(f"Replay {name} ended as {progress_of_replay.state}: {progress_of_replay.reason}")
+    console.print(f"Replay {name} is completed. Its events change only what was missing.")
 
 
 @show.command("enrollment")
@@ -131,6 +194,35 @@ def _stage(name: str) -> Stage:
 
 def _show(table: Callable[[Stage, str], RenderableType], stage: str, key: str) -> None:
     console.print(table(_stage(stage), key))
+
+
+def _queues(stage: Stage, name: str | None) -> list[Queue]:
+    queues = dead_letter_queues(stage)
+    named = [queue for queue in queues if name in {None, queue.name}]
+    if not named:
+        raise OperatorError(f"There is no queue {name}. There are: {', '.join(queue.name for queue in queues)}")
+    return named
+
+
+def _collect(letters: Iterator[DeadLetter], description: str) -> list[DeadLetter]:
+    """All of `letters`, with progress; those until then when the operator stops it."""
+    done: list[DeadLetter] = []
+    with Progress(TextColumn("{task.description}"), SpinnerColumn(), MofNCompleteColumn(), console=console) as progress:
+        task = progress.add_task(description, total=None)
+        try:
+            for letter in letters:
+                done.append(letter)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            console.print("Stopped. What was not dealt with is still in its queue.")
+    return done
+
+
+def _instant(option: str, written: str) -> datetime:
+    try:
+        return parse_timestamp(written)
+    except PydanticCustomError as error:
+        raise OperatorError(f"{option} {error}. For example: 2026-11-01T08:00:00Z") from None
 
 
 def _fail(message: str) -> None:

@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.rule import Rule
 
 from ops import reading, story, tables
-from ops.dead_letters import count_dead_letters, dead_letters_table
+from ops.dead_letters import dead_letter_queues, summary_table
 from ops.failure import OperatorError
 from ops.outcomes import Outcomes, count_outcomes, outcomes_table, total
 from ops.publishing import Event, publish
+from ops.redrive import Selection
 from ops.stage import Stage
 
 # The emulator starts a process for each event that finds no idle one: faster would be slower.
@@ -80,11 +82,17 @@ def _show(stage: Stage, console: Console, outcomes: Outcomes, *, missing: int) -
     console.print(outcomes_table(outcomes))
     if missing:
         console.print(f"{missing} outcomes did not reach the emulator's log: under load it drops lines.")
-    console.print(dead_letters_table(count_dead_letters(stage)))
+    _show_dead_letters(stage, console)
     console.print(
         "The invalid event was tried three times, as Lambda does, before it went to its function's dead-letter queue.\n"
         "What to do about it: docs/operations.md#rejected-events\n"
     )
+
+
+def _show_dead_letters(stage: Stage, console: Console) -> None:
+    with Selection(stage, dead_letter_queues(stage), only=None) as selection:
+        letters = [letter for batch in selection.batches() for letter in batch]
+    console.print(summary_table(letters, now=datetime.now(UTC)))
 
 
 def _check(stage: Stage, history: story.EnrollmentHistory) -> None:

@@ -1,12 +1,12 @@
 """Sending events to the front door, as Canvas does."""
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.failure import OperatorError
+from ops.pace import pace
 from ops.stage import Stage
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def read_events(path: Path) -> list[Event]:
 def publish(stage: Stage, events: Sequence[Event], *, events_per_second: float) -> Iterator[Event]:
     """Send `events` to the front-door queue, in order; yield each as soon as the queue has it."""
     sqs: SQSClient = stage.client("sqs")
-    for event, _ in zip(events, _pace(events_per_second), strict=False):
+    for event, _ in zip(events, pace(events_per_second), strict=False):
         sqs.send_message(QueueUrl=stage.front_door_queue_url, MessageBody=json.dumps(event))
         yield event
 
@@ -53,12 +53,3 @@ def _lines(path: Path, text: str) -> Iterable[object]:
                 yield json.loads(line)
             except json.JSONDecodeError:
                 raise OperatorError(f"{path}: line {number} is not JSON. Write one event a line, or a list.") from None
-
-
-def _pace(per_second: float) -> Iterator[None]:
-    """Yield at most `per_second` times a second."""
-    due = time.monotonic()
-    while True:
-        time.sleep(max(0.0, due - time.monotonic()))
-        yield
-        due += 1 / per_second

@@ -31,9 +31,13 @@ from aws_cdk import App
 from aws_cdk.assertions import Template
 from moto import mock_aws
 
+from functions.runtime import logger
 from infra.app import build
 from tests.canvas import on_the_bus
 from tests.context import FunctionContext
+
+# Not to the standard output of whichever test happens to import the functions first.
+logger.registered_handler.stream = sys.__stderr__
 
 pytest_plugins = ["tests.local_stage"]
 
@@ -109,10 +113,7 @@ class Output:
 @pytest.fixture
 def output(capsys: pytest.CaptureFixture[str]) -> Iterator[Output]:
     """What the functions log and count."""
-    from functions.runtime import logger
-
     stream = io.StringIO()
-    handler = logger.registered_handler
-    before = handler.setStream(stream)
+    logger.registered_handler.setStream(stream)
     yield Output(stream, capsys)
-    handler.setStream(before)
+    logger.registered_handler.setStream(sys.__stderr__)

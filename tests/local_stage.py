@@ -106,7 +106,7 @@ def unreadable(local_stage):
 def examples(local_stage, unreadable):
     """The documented examples, published by the operator, and in the tables."""
     printed = local_stage.ops("publish", *(f"examples/{name}.json" for name in EVENT_NAMES))
-    assert "6 events are on their way" in printed
+    assert "Events sent: 6" in printed
     newton = {"enrollment_id": {"S": "21070000000046825"}}
     eventually(
         lambda: (local_stage.item("ENROLLMENTS_TABLE", **newton) or {}).get("user_name") == {"S": "Isaac Netwon"}

@@ -57,6 +57,7 @@ class CanvasEvent(EventBridgeModel):
             envelope = open_envelope(detail)
         except UnreadableMessage as error:
             raise PydanticCustomError("unreadable", str(error)) from None
-        if envelope.event_name not in (None, cls.event_name):
+        # One that is null or missing is refused as a field, by its own rule.
+        if envelope.metadata.get("event_name") not in (None, cls.event_name):
             raise PydanticCustomError("wrong_event", "is another event than this function's: look at its rule")
         return envelope.normalised()

@@ -1,10 +1,10 @@
-"""The two kinds of value that Canvas writes in more than one way: ids and timestamps."""
+"""The kinds of value that Canvas sends, and what each must be to be stored: ids, timestamps and text."""
 
 import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import AfterValidator, PlainSerializer, PlainValidator
 from pydantic_core import PydanticCustomError
 
 IDS_PER_SHARD = 10**13
@@ -59,5 +59,19 @@ def format_timestamp(instant: datetime) -> str:
     return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+def parse_text(value: str) -> str:
+    """`value`, if it is text: JSON can hold half a character (U+D800), and DynamoDB cannot.
+
+    Raises:
+        PydanticCustomError: it holds a lone surrogate.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "holds half a character (a lone surrogate), which cannot be stored") from None
+    return value
+
+
 CanvasId = Annotated[str, PlainValidator(parse_id)]
 Timestamp = Annotated[datetime, PlainValidator(parse_timestamp), PlainSerializer(format_timestamp, return_type=str)]
+Text = Annotated[str, AfterValidator(parse_text)]

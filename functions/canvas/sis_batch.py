@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from functions.canvas.event import CanvasEvent, CanvasModel, Detail, Metadata
-from functions.canvas.fields import IDS_PER_SHARD, CanvasId
+from functions.canvas.fields import IDS_PER_SHARD, CanvasId, Text
 
 LIFE_CYCLE = (
     "initializing",
@@ -36,7 +36,7 @@ class SisBatchBody(CanvasModel):
 
     sis_batch_id: CanvasId
     account_id: CanvasId
-    workflow_state: str
+    workflow_state: Text
 
 
 class SisBatchDetail(Detail):

@@ -2,12 +2,14 @@
 
 import io
 import json
+import time
 import zipfile
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ops import story
-from tests.canvas import example
+from tests.canvas import EVENT_NAMES, example
 from tests.local_stage import eventually, import_key, send
 
 pytestmark = pytest.mark.slow
@@ -162,3 +164,66 @@ def test_deploying_again_to_the_running_emulator_keeps_the_state(local_stage, ex
     eventually(
         lambda: local_stage.item("SIS_BATCHES_TABLE", account_id={"S": "21070000000000001"}, sis_batch_id={"N": "77"})
     )
+
+
+def invocations(stage):
+    """How many invocations of our functions have ended, as the emulator's own metrics count them."""
+    cloudwatch = stage.client("cloudwatch")
+    now = datetime.now(UTC)
+    return sum(
+        point["Sum"]
+        for function in stage.client("lambda").list_functions()["Functions"]
+        for point in cloudwatch.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Invocations",
+            Dimensions=[{"Name": "FunctionName", "Value": function["FunctionName"]}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+    )
+
+
+def contents(stage):
+    """Every item of both tables."""
+    dynamodb = stage.client("dynamodb")
+    return {
+        table: sorted(map(repr, dynamodb.scan(TableName=stage[table])["Items"]))
+        for table in ("ENROLLMENTS_TABLE", "SIS_BATCHES_TABLE")
+    }
+
+
+def settled(stage):
+    """The number of ended invocations, once it no longer changes."""
+    counts = [-1]
+
+    def unchanged():
+        counts.append(invocations(stage))
+        time.sleep(3)  # longer than any pause between the attempts at an event
+        return counts[-1] == counts[-2]
+
+    eventually(unchanged)
+    return counts[-1]
+
+
+def test_a_replay_of_the_whole_history_changes_not_one_item(local_stage, examples):
+    # GIVEN tables that hold the examples and a history
+    history = story.enrollment_history()
+    send(local_stage, *map(json.dumps, [*history.events, *story.import_history()]))
+    before_replay = settled(local_stage)
+    before = contents(local_stage)
+    assert story.ENROLLMENT_ID in str(before)
+
+    # WHEN the operator replays the last hour
+    now = datetime.now(UTC)
+    printed = local_stage.ops(
+        "replay",
+        *("--from", (now - timedelta(hours=1)).isoformat()),
+        *("--to", (now + timedelta(minutes=1)).isoformat()),
+    )
+
+    # THEN every event passed its function again, and the tables are the same to the last attribute
+    assert "is completed" in printed
+    assert settled(local_stage) >= before_replay + len(EVENT_NAMES) + len(history.events)
+    assert contents(local_stage) == before

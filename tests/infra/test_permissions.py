@@ -95,3 +95,49 @@ def test_readers_may_read_and_nothing_else(prod):
         "dynamodb:Query",
     ]
     assert "*" not in str(policy["PolicyDocument"])
+
+
+def test_only_its_own_rule_may_invoke_a_function(prod):
+    invokers = {
+        permission["FunctionName"]["Fn::GetAtt"][0]: permission
+        for permission in of_type(prod.processing, "AWS::Lambda::Permission").values()
+    }
+    rules = of_type(prod.processing, "AWS::Events::Rule")
+    assert len(invokers) == len(rules) == 6
+    for rule_id, rule in rules.items():
+        assert invokers[function_of(rule)] == {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": rule["Targets"][0]["Arn"],
+            "Principal": "events.amazonaws.com",
+            "SourceArn": {"Fn::GetAtt": [rule_id, "Arn"]},
+        }
+
+
+def test_every_queue_policy_denies_plain_http_and_admits_only_canvas_and_eventbridge(prod):
+    policies = of_type(prod.processing, "AWS::SQS::QueuePolicy").values()
+    assert len(policies) == len(of_type(prod.processing, "AWS::SQS::Queue")) == 14
+    for policy in policies:
+        denied, *allowed = policy["PolicyDocument"]["Statement"]
+        assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+        for statement in allowed:
+            assert statement["Action"] == "sqs:SendMessage"
+            if statement["Principal"] == {"Service": "events.amazonaws.com"}:
+                assert set(statement["Condition"]["ArnEquals"]) == {"aws:SourceArn"}
+            else:
+                assert "636161780776" in str(statement["Principal"])
+
+
+def test_there_is_no_other_kind_of_permission(prod):
+    kinds = {
+        resource["Type"]
+        for template in (prod.state, prod.processing)
+        for resource in template["Resources"].values()
+        if "IAM" in resource["Type"] or "Polic" in resource["Type"] or "Permission" in resource["Type"]
+    }
+    assert kinds == {
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::Lambda::Permission",
+        "AWS::SQS::QueuePolicy",
+    }

@@ -71,6 +71,12 @@ def test_changes_can_be_followed_and_undone(tables):
         assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
+def test_tables_are_encrypted_with_dynamodbs_own_key(tables):
+    # DynamoDB encrypts every table; `SSEEnabled` only says whether with a key of KMS, which costs by the request.
+    for table in tables.values():
+        assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
+
+
 @pytest.mark.parametrize("stage", ["local", "dev", "prod"])
 def test_data_is_kept_where_the_stage_says_so(stage):
     keeps = settings_of(stage).keeps_data

@@ -1,10 +1,11 @@
 """`make soak`: tens of thousands of events, told as badly as Canvas and AWS ever do, against DynamoDB Local.
 
-They come shuffled within a window, some twice, some invalid, to a DynamoDB that sometimes fails. What fails comes again.
+They come shuffled within a window, some twice, some invalid, to a DynamoDB that sometimes fails. What fails comes back.
 """
 
 import heapq
 import itertools
+import logging
 import random
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from functions.canvas.rejection import RejectedEvent
+from functions.runtime import logger
 from tests.canvas import without
 from tests.conftest import synthesise
 from tests.ordering.engines import Engine, dynamodb_local, dynamodb_local_engine, load_handlers, shorten_pauses
@@ -130,8 +132,9 @@ def main(
     seed: Annotated[int, typer.Option(help="the history and its order")] = 1,
 ) -> None:
     """Run the soak and print its closing table; exit status 1 where an event was lost or an item differs."""
-    console = Console(stderr=False)
+    console = Console()
     shorten_pauses(setattr)
+    logger.setLevel(logging.CRITICAL)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         tempfile.TemporaryDirectory() as folder,

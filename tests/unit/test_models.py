@@ -131,6 +131,21 @@ def test_a_rule_of_pydantic_reads_as_a_sentence():
     )
 
 
+def test_half_a_character_is_refused():
+    assert "body.user_name holds half a character" in refusal(
+        "enrollment_created", example("enrollment_created", body={"user_name": "\ud800"})
+    )
+
+
+@pytest.mark.parametrize("event_name", EVENT_NAMES)
+@pytest.mark.parametrize(
+    "other_name", ["énrollment_created", "\ud800", "enrollment_created\n", ["enrollment_created"], 7]
+)
+def test_a_name_that_is_not_the_functions_is_refused_whatever_it_is(event_name, other_name):
+    message = example(event_name, metadata={"event_name": other_name})
+    assert "the message is another event than this function's" in refusal(event_name, message)
+
+
 @pytest.mark.parametrize(
     ("root_account_id", "account_id", "expected"),
     [
