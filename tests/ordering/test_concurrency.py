@@ -1,6 +1,6 @@
 """Many writers at once: DynamoDB decides each condition, so the order of arrival still does not matter.
 
-On DynamoDB Local only: moto evaluates a condition and writes in two steps that other threads can come between.
+On DynamoDB Local only: moto is not made for threads, and fails with "dictionary changed size during iteration".
 """
 
 import random
