@@ -31,7 +31,8 @@ $(INSTALLED): requirements.txt ops/local/requirements.txt package-lock.json pypr
 	test -x .local/emulator-venv/bin/python || $(PYTHON) -m venv --without-pip .local/emulator-venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	uv pip sync --quiet --require-hashes --python .venv requirements.txt
-	uv pip install --quiet --no-deps --no-build-isolation --python .venv --editable .
+	echo '$(CURDIR)' > "$$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m ops "$$@"\n' > $(BIN)/ops && chmod +x $(BIN)/ops
 	uv pip sync --quiet --require-hashes --python .local/emulator-venv ops/local/requirements.txt
 	npm ci --silent --ignore-scripts --no-audit --no-fund
 	test -e .local/dynamodb-local/DynamoDBLocal.jar || $(MAKE) --no-print-directory .local/dynamodb-local
@@ -75,7 +76,7 @@ check: setup ## Lint, format, types, layers
 
 .PHONY: synth
 synth: setup ## Write the templates of STAGE to cdk.out; no credentials, no Docker
-	npx --no-install cdk synth --quiet -c stage=$(STAGE) --all
+	npx --no-install cdk synth --quiet -c stage=$(STAGE)
 
 .PHONY: deploy
 deploy: setup ## Deploy STAGE to the AWS account of your credentials

@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from infra.monitoring_stack import MonitoringStack
 from infra.processing_stack import ProcessingStack
 from infra.settings import PROJECT, Settings, settings_of
 from infra.state_stack import StateStack
@@ -16,7 +17,7 @@ _ACKNOWLEDGED_ON_EMULATOR = {
 }
 
 
-def build(app: cdk.App) -> tuple[StateStack, ProcessingStack]:
+def build(app: cdk.App) -> tuple[StateStack, ProcessingStack, MonitoringStack]:
     """Add to `app` the stacks of the stage that its context names (`-c stage=…`, `dev` where it names none).
 
     Raises:
@@ -27,6 +28,14 @@ def build(app: cdk.App) -> tuple[StateStack, ProcessingStack]:
     processing = ProcessingStack(
         app, settings.stack_name("processing"), state=state, settings=settings, **_stack_properties(settings)
     )
+    monitoring = MonitoringStack(
+        app,
+        settings.stack_name("monitoring"),
+        state=state,
+        processing=processing,
+        settings=settings,
+        **_stack_properties(settings),
+    )
     cdk.Tags.of(app).add("project", PROJECT)
     cdk.Tags.of(app).add("stage", settings.stage)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
@@ -34,7 +43,7 @@ def build(app: cdk.App) -> tuple[StateStack, ProcessingStack]:
     cdk.Validations.of(app).acknowledge(
         *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in acknowledged.items())
     )
-    return state, processing
+    return state, processing, monitoring
 
 
 def _stack_properties(settings: Settings) -> dict[str, object]:

@@ -41,6 +41,11 @@ class ProcessingStack(cdk.Stack):
             )
             for route in ROUTES
         }
+        self.dead_letter_queues = [
+            self.front_door.dead_letters,
+            *(consumer.function_dead_letters for consumer in self.consumers.values()),
+            *(consumer.rule_dead_letters for consumer in self.consumers.values()),
+        ]
         cdk.CfnOutput(self, "EventBus", value=bus.event_bus_name)
         cdk.CfnOutput(self, "FrontDoorQueueUrl", value=self.front_door.queue.queue_url)
 

@@ -50,6 +50,11 @@ class Settings:
         function_timeout_seconds: of every function.
         memory_mib: of every function.
         receive_attempts: deliveries of a front-door message before it goes to the dead-letter queue.
+        alarm_email: who is told of alarms; `None` for nobody, until someone subscribes to the topic.
+        silence_hours: no event at all for so long is an alarm; 0 for never.
+        unfinished_import_hours: an import without news for so long, and not at its end, is an alarm.
+        event_lag_minutes: one event in a hundred later than this is an alarm.
+        oldest_message_minutes: a front-door message that waits longer than this is an alarm.
         runs_on_emulator: deployed with plain credentials, over plain HTTP, and quick to give a message up.
     """
 
@@ -63,10 +68,15 @@ class Settings:
     function_timeout_seconds: int = 20
     memory_mib: int = 256
     receive_attempts: int = 5
+    alarm_email: str | None = None
+    silence_hours: int = 24
+    unfinished_import_hours: int = 12
+    event_lag_minutes: int = 30
+    oldest_message_minutes: int = 10
     runs_on_emulator: bool = False
 
     def stack_name(self, part: str) -> str:
-        """The name of the stage's stack `part`: `state` or `processing`."""
+        """The name of the stage's stack `part`: `state`, `processing` or `monitoring`."""
         return f"{PROJECT}-{self.stage}-{part}"
 
     @property
@@ -88,6 +98,7 @@ _STAGES = {
             log_retention=logs.RetentionDays.ONE_DAY,
             archive_days=None,
             receive_attempts=2,
+            silence_hours=0,
             runs_on_emulator=True,
         ),
         Settings(
@@ -95,6 +106,7 @@ _STAGES = {
             keeps_data=False,
             log_retention=logs.RetentionDays.TWO_WEEKS,
             archive_days=7,
+            silence_hours=0,
         ),
         Settings(stage="prod"),
     )

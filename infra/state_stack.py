@@ -8,6 +8,8 @@ from constructs import Construct
 from functions.routes import TableName
 from infra.settings import Settings
 
+UNFINISHED_INDEX = "unfinished"
+
 _ROSTER_INDEXES = {
     "by_course": ("course_id", "user_id"),
     "by_user": ("user_id", "course_id"),
@@ -33,6 +35,14 @@ class StateStack(cdk.Stack):
                 "SisBatches",
                 partition_key=_string("account_id"),
                 sort_key=dynamodb.Attribute(name="sis_batch_id", type=dynamodb.AttributeType.NUMBER),
+                # Sparse: only an unfinished import has the attribute, so a finished one costs nothing here.
+                global_secondary_indexes=[
+                    dynamodb.GlobalSecondaryIndexPropsV2(
+                        index_name=UNFINISHED_INDEX,
+                        partition_key=_string("unfinished_since"),
+                        projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+                    )
+                ],
             ),
         }
         self._outputs()

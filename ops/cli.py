@@ -15,6 +15,7 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from functions.canvas.fields import parse_timestamp
 from ops import demo as demo_story
 from ops import tables
+from ops.activity import activity_in_logs, activity_in_metrics
 from ops.dead_letters import DeadLetter, Queue, dead_letter_queues, summary_table
 from ops.failure import OperatorError
 from ops.local.checkout import ENV_FILE
@@ -27,6 +28,7 @@ from ops.redrive import Selection, export
 from ops.redrive import redrive as redrive_letters
 from ops.replay import follow_replay, start_replay
 from ops.stage import Stage
+from ops.status import status_of
 
 app = typer.Typer(help="Operate the state of Canvas enrollments and SIS imports.", no_args_is_help=True)
 show = typer.Typer(help="Show what the tables say.", no_args_is_help=True)
@@ -41,7 +43,7 @@ StageName = Annotated[str, typer.Option("--stage", help="local, or a stage deplo
 def main() -> None:
     """Run the command line; a failure is one message to the operator and exit status 1."""
     try:
-        app()
+        app(prog_name="ops")
     except OperatorError as error:
         _fail(str(error))
     except (BotoCoreError, ClientError) as error:
@@ -150,6 +152,22 @@ def replay(
     if progress_of_replay.state != "COMPLETED":
         raise OperatorError(f"Replay {name} ended as {progress_of_replay.state}: {progress_of_replay.reason}")
     console.print(f"Replay {name} is completed. Its events change only what was missing.")
+
+
+@app.command()
+def status(stage: StageName = LOCAL_STAGE) -> None:
+    """One screen: stacks, events, dead letters, unfinished imports, alarms. Exit status 1 where something is wrong."""
+    # The CDK's library takes seconds to load; only this command needs a setting of the stage.
+    from infra.settings import settings_of  # noqa: PLC0415
+
+    found = status_of(
+        _stage(stage),
+        read_activity=activity_in_logs if stage == LOCAL_STAGE else activity_in_metrics,
+        unfinished_import_hours=settings_of(stage).unfinished_import_hours,
+    )
+    console.print(found.screen)
+    if not found.healthy:
+        raise typer.Exit(1)
 
 
 @show.command("enrollment")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
@@ -66,6 +66,16 @@ def dead_letter_queues(stage: Stage) -> list[Queue]:
         ),
         key=lambda queue: queue.name,
     )
+
+
+def count_dead_letters(stage: Stage) -> dict[str, int]:
+    """The approximate number of messages in each dead-letter queue, by the queue's name."""
+    sqs: SQSClient = stage.client("sqs")
+    counted: Final = "ApproximateNumberOfMessages"
+    return {
+        queue.name: int(sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[counted])["Attributes"][counted])
+        for queue in dead_letter_queues(stage)
+    }
 
 
 def receive(stage: Stage, queues: Iterable[Queue]) -> Iterator[list[DeadLetter]]:

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.rule import Rule
 
-from ops import reading, story, tables
+from ops import story, tables
+from ops.activity import Activities, activity_in_logs, activity_table, total
 from ops.dead_letters import dead_letter_queues, summary_table
 from ops.failure import OperatorError
-from ops.outcomes import Outcomes, count_outcomes, outcomes_table, total
 from ops.publishing import Event, publish
 from ops.redrive import Selection
 from ops.stage import Stage
@@ -35,11 +35,11 @@ def tell(stage: Stage, console: Console) -> None:
         "One SIS import's life, backwards": story.import_history()[::-1],
         "One invalid event: a SIS import that names no school": [story.invalid_event()],
     }
-    started_ms = int(time.time() * 1000)
+    started = datetime.now(UTC)
     for title, events in chapters.items():
         _publish(stage, console, title, events)
     deliveries = sum(map(len, chapters.values())) - 1 + _ATTEMPTS_AT_AN_INVALID_EVENT
-    outcomes = _wait_for_outcomes(stage, console, expected=deliveries, since_ms=started_ms)
+    outcomes = _wait_for_outcomes(stage, console, expected=deliveries, since=started)
     _show(stage, console, outcomes, missing=deliveries - total(outcomes))
     _check(stage, history)
 
@@ -55,16 +55,16 @@ def _publish(stage: Stage, console: Console, title: str, events: Sequence[Event]
             pass
 
 
-def _wait_for_outcomes(stage: Stage, console: Console, *, expected: int, since_ms: int) -> Outcomes:
+def _wait_for_outcomes(stage: Stage, console: Console, *, expected: int, since: datetime) -> Activities:
     """The outcomes, as soon as all are in the logs; or what there is, when no more come."""
     console.print()
-    outcomes: Outcomes = {}
+    outcomes: Activities = {}
     last_progress = time.monotonic()
     with Progress(console=console) as progress:
         task = progress.add_task("through the functions", total=expected)
         while total(outcomes) < expected:
             before = total(outcomes)
-            outcomes = count_outcomes(stage, since_ms=since_ms)
+            outcomes = activity_in_logs(stage, since=since)
             progress.update(task, completed=total(outcomes))
             if total(outcomes) > before:
                 last_progress = time.monotonic()
@@ -74,12 +74,12 @@ def _wait_for_outcomes(stage: Stage, console: Console, *, expected: int, since_m
     return outcomes
 
 
-def _show(stage: Stage, console: Console, outcomes: Outcomes, *, missing: int) -> None:
+def _show(stage: Stage, console: Console, outcomes: Activities, *, missing: int) -> None:
     console.print("\n", Rule("What the tables say now"), "\n")
     console.print(tables.enrollment(stage, story.ENROLLMENT_ID))
     console.print(tables.course(stage, story.COURSE_ID))
     console.print(tables.imports(stage, story.ACCOUNT_ID))
-    console.print(outcomes_table(outcomes))
+    console.print(activity_table(outcomes, "Outcomes"))
     if missing:
         console.print(f"{missing} outcomes did not reach the emulator's log: under load it drops lines.")
     _show_dead_letters(stage, console)
@@ -97,9 +97,10 @@ def _show_dead_letters(stage: Stage, console: Console) -> None:
 
 def _check(stage: Stage, history: story.EnrollmentHistory) -> None:
     """Whether the tables hold what the story ends with, whatever the order it was told in."""
-    enrollment = reading.enrollment(stage, story.ENROLLMENT_ID) or {}
-    ended = (enrollment.get("workflow_state"), enrollment.get("state"))
+    enrollment = stage.reader.enrollment(story.ENROLLMENT_ID)
+    ended = (enrollment.workflow_state, enrollment.state) if enrollment else None
     if ended != (history.final_workflow_state, history.final_state):
         raise OperatorError(f"The enrollment should be completed, but it is {ended}. Read .local/emulator.log")
-    if not any(item["workflow_state"] == "imported" for item in reading.sis_imports(stage, story.ACCOUNT_ID)):
-        raise OperatorError("The import should be imported, but it is not. Read .local/emulator.log")
+    sis_import = stage.reader.sis_import(story.ACCOUNT_ID, story.SIS_BATCH_ID)
+    if sis_import is None or list(sis_import.timeline) != story.IMPORT_STATES:
+        raise OperatorError("The import should have its whole timeline, but it has not. Read .local/emulator.log")

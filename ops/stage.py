@@ -4,19 +4,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import boto3
 from botocore.exceptions import ClientError
 
+from canvas_live_state import Reader
 from functions.routes import TableName
 from ops.failure import OperatorError
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 _PROJECT = "canvas-live-state"
-_PARTS = ("state", "processing")
+STACKS = ("state", "processing", "monitoring")
 _TABLE_OUTPUTS: dict[TableName, str] = {"enrollments": "EnrollmentsTable", "sis_batches": "SisBatchesTable"}
 
 
@@ -43,7 +41,7 @@ class Stage:
         """
         cloudformation = boto3.client("cloudformation")
         outputs: dict[str, str] = {}
-        for part in _PARTS:
+        for part in STACKS:
             stack = _stack_name(name, part)
             try:
                 described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
@@ -85,10 +83,13 @@ class Stage:
         }
 
     @cached_property
-    def dynamodb(self) -> "DynamoDBClient":
+    def reader(self) -> Reader:
         """For reading the tables."""
-        client: DynamoDBClient = self.client("dynamodb")
-        return client
+        return Reader(
+            enrollments_table=self.table("enrollments"),
+            sis_batches_table=self.table("sis_batches"),
+            client=self.client("dynamodb"),
+        )
 
     def client(self, service: str) -> Any:
         """A client of `service` at this stage."""

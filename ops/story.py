@@ -15,7 +15,8 @@ ENROLLMENT_ID = "21070000000050001"
 USER_ID = "21070000000020065"
 COURSE_ID = "21070000000000565"
 ACCOUNT_ID = "21070000000000001"
-_SIS_BATCH_ID = "1440005"
+SIS_BATCH_ID = 1440005
+IMPORT_STATES = ["initializing", "created", "importing", "imported"]
 _ROOT_ACCOUNT_ID = "21070000000000001"
 _SHUFFLE_SEED = 7
 
@@ -63,13 +64,8 @@ def enrollment_history() -> EnrollmentHistory:
 
 def import_history() -> list[Event]:
     """One SIS import, from being handed in to its end."""
-    times = _times()
-    return [
-        _sis_batch("sis_batch_created", next(times), "initializing"),
-        _sis_batch("sis_batch_updated", next(times), "created"),
-        _sis_batch("sis_batch_updated", next(times), "importing"),
-        _sis_batch("sis_batch_updated", next(times), "imported"),
-    ]
+    event_names = ["sis_batch_created", *["sis_batch_updated"] * (len(IMPORT_STATES) - 1)]
+    return [_sis_batch(*told) for told in zip(event_names, _times(), IMPORT_STATES, strict=False)]
 
 
 def invalid_event() -> Event:
@@ -126,5 +122,5 @@ def _enrollment_state(event_name: str, event_time: str, state: str) -> Event:
 
 
 def _sis_batch(event_name: str, event_time: str, workflow_state: str) -> Event:
-    body = {"sis_batch_id": _SIS_BATCH_ID, "account_id": "1", "workflow_state": workflow_state}
+    body = {"sis_batch_id": str(SIS_BATCH_ID), "account_id": "1", "workflow_state": workflow_state}
     return _event(event_name, event_time, body)

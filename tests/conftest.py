@@ -20,6 +20,7 @@ os.environ.update(
     EVENT_BUS="canvas-live-events-test",
     FORWARD_ALL_EVENTS="false",
     FUTURE_TOLERANCE_MINUTES="15",
+    UNFINISHED_INDEX="unfinished",
 )
 for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)
@@ -48,13 +49,13 @@ class Synthesised:
 
     state: dict[str, Any]
     processing: dict[str, Any]
+    monitoring: dict[str, Any]
 
 
 def synthesise(stage: str) -> Synthesised:
     """The templates of `stage`, without building the asset."""
     app = App(context={"stage": stage, "aws:cdk:bundling-stacks": []})
-    state, processing = build(app)
-    return Synthesised(Template.from_stack(state).to_json(), Template.from_stack(processing).to_json())
+    return Synthesised(*(Template.from_stack(stack).to_json() for stack in build(app)))
 
 
 @pytest.fixture(scope="session")

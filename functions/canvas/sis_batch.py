@@ -24,6 +24,9 @@ LIFE_CYCLE = (
 Source: canvas-lms, `SisBatch`'s workflow. Canvas sends no event for `aborted` and `cleanup_batch`.
 """
 
+UNFINISHED = frozenset({"initializing", "created", "importing", "cleanup_batch", "restoring"})
+"""The states that an import is expected to leave. One that we do not know is not among them: it may well be an end."""
+
 
 class SisBatchMetadata(Metadata):
     """Imports are numbered per shard, so one needs to know the shard: only `root_account_id` tells it."""

@@ -28,6 +28,7 @@ class Change:
         event_time: when it happened, in the stored form.
         rank: 0 to 99; orders events of the same time whose order has a meaning.
         version_attribute: where the item keeps the family's version.
+        derived: attributes that follow from the others and serve an index. No content: the version does not know them.
         timeline: attribute to time; each keeps its latest time whatever the order of arrival, even of a stale change.
         state_is_known: whether Canvas' states, as we know them, include this one. Unknown states are kept and counted.
     """
@@ -37,6 +38,7 @@ class Change:
     event_time: str
     rank: int
     version_attribute: str
+    derived: Mapping[str, AttributeValue | None] = field(default_factory=dict)
     timeline: Mapping[str, str] = field(default_factory=dict)
     state_is_known: bool = True
 

@@ -3,7 +3,7 @@
 import re
 
 from functions.canvas.fields import IDS_PER_SHARD, format_timestamp
-from functions.canvas.sis_batch import LIFE_CYCLE, SisBatchCreated, SisBatchUpdated
+from functions.canvas.sis_batch import LIFE_CYCLE, UNFINISHED, SisBatchCreated, SisBatchUpdated
 from functions.state.change import Change
 
 _UNKNOWN_RANK = 99
@@ -27,6 +27,7 @@ def import_snapshot(event: SisBatchCreated | SisBatchUpdated) -> Change:
         event_time=event_time,
         rank=_rank(event),
         version_attribute="version",
+        derived={"unfinished_since": event_time if state in UNFINISHED else None},
         timeline={f"{state}_at": event_time} if _PLAIN_IDENTIFIER.fullmatch(state) else {},
         state_is_known=state in LIFE_CYCLE,
     )

@@ -51,7 +51,7 @@ def snapshot_update(change: Change) -> dict[str, Any]:
 
     Every name has a placeholder: `type` and `state` are reserved words in DynamoDB.
     """
-    written = {**change.attributes, **change.timeline, change.version_attribute: change.version}
+    written = {**change.attributes, **change.derived, **change.timeline, change.version_attribute: change.version}
     kept = {name: value for name, value in written.items() if value is not None}
     cleared = [name for name, value in written.items() if value is None]
     update = "SET " + ", ".join(f"#{name} = :{name}" for name in kept)

@@ -9,7 +9,11 @@ import pytest
 from functions.routes import ROUTES
 from tests.canvas import ROOT
 
-HANDLERS = [*(route.handler for route in ROUTES), "functions.relay.handler.handler"]
+HANDLERS = [
+    *(route.handler for route in ROUTES),
+    "functions.relay.handler.handler",
+    "functions.unfinished_imports.handler",
+]
 FORBIDDEN = (
     "aws_xray_sdk",
     "boto3",

@@ -75,6 +75,7 @@ def test_the_documented_import_is_stored(tables, deliver):
         "workflow_state": "created",
         "event_time": "2020-01-15T16:20:25.548000Z",
         "created_at": "2020-01-15T16:20:25.548000Z",
+        "unfinished_since": "2020-01-15T16:20:25.548000Z",
     }
 
 

@@ -41,6 +41,7 @@ def test_the_keys_are_the_documented_ones(tables):
         "user_id": "S",
         "account_id": "S",
         "sis_batch_id": "N",
+        "unfinished_since": "S",
     }
 
 
@@ -62,6 +63,15 @@ def test_an_index_holds_a_roster_and_nothing_that_changes_with_every_event(table
             "user_name",
             "workflow_state",
         ]
+
+
+def test_the_index_of_unfinished_imports_holds_keys_only(tables):
+    (index,) = tables["SisBatchesF3162930"]["Properties"]["GlobalSecondaryIndexes"]
+    assert index == {
+        "IndexName": "unfinished",
+        "KeySchema": [{"AttributeName": "unfinished_since", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
 
 
 def test_changes_can_be_followed_and_undone(tables):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import botocore.endpoint
@@ -79,15 +80,21 @@ class Engine:
 
 def load_handlers(endpoint: str | None = None) -> dict[str, Handler]:
     """The six handlers, freshly imported, so that the client they make goes to `endpoint`."""
-    ours = [name for name in sys.modules if name == "functions.consumer" or name.startswith("functions.handlers")]
-    loaded_before = {name: sys.modules.pop(name) for name in ours}
+    loaded_before = _unload_handlers()
     if endpoint is not None:
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
     try:
         return {name: import_module(f"functions.handlers.{name}").handler for name in EVENT_NAMES}
     finally:
         os.environ.pop("AWS_ENDPOINT_URL_DYNAMODB", None)
+        # What others import next must not be ours.
+        _unload_handlers()
         sys.modules.update(loaded_before)
+
+
+def _unload_handlers() -> dict[str, ModuleType]:
+    ours = [name for name in sys.modules if name == "functions.consumer" or name.startswith("functions.handlers")]
+    return {name: sys.modules.pop(name) for name in ours}
 
 
 @contextlib.contextmanager

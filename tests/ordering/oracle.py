@@ -64,6 +64,9 @@ def tables_after(facts: Iterable[Fact]) -> tuple[Items, Items]:
             item = imports.setdefault(fact.key, {"account_id": account, "sis_batch_id": int(number)})
             item |= content | {"version": version_of(fact)}
             state = content["workflow_state"]
+            item.pop("unfinished_since", None)
+            if state in ("initializing", "created", "importing", "cleanup_batch", "restoring"):
+                item["unfinished_since"] = content["event_time"]
             if state.isidentifier():
                 item[f"{state}_at"] = content["event_time"]
             continue

@@ -16,7 +16,11 @@ from infra.settings import LAMBDA, THIS_MACHINE
 
 pytestmark = pytest.mark.slow
 
-HANDLERS = [*(route.handler for route in ROUTES), "functions.relay.handler.handler"]
+HANDLERS = [
+    *(route.handler for route in ROUTES),
+    "functions.relay.handler.handler",
+    "functions.unfinished_imports.handler",
+]
 MEGABYTE = 1024 * 1024
 
 
@@ -43,7 +47,14 @@ def test_every_handler_is_imported_from_the_asset_alone(asset, handler):
     program = f"import sys; sys.path.insert(0, {str(asset)!r}); import {module} as m; assert callable(m.{attribute})"
 
     # WHEN it imports the handler, with the settings that infra gives, THEN it finds everything
-    settings = ("ENROLLMENTS_TABLE", "SIS_BATCHES_TABLE", "EVENT_BUS", "FORWARD_ALL_EVENTS", "FUTURE_TOLERANCE_MINUTES")
+    settings = (
+        "ENROLLMENTS_TABLE",
+        "SIS_BATCHES_TABLE",
+        "UNFINISHED_INDEX",
+        "EVENT_BUS",
+        "FORWARD_ALL_EVENTS",
+        "FUTURE_TOLERANCE_MINUTES",
+    )
     environment = {name: os.environ[name] for name in (*settings, "AWS_REGION", "PATH")}
     environment["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
     ran = subprocess.run(

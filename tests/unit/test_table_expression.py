@@ -14,6 +14,7 @@ CHANGE = Change(
     event_time="2020-01-01T00:00:00.000000Z",
     rank=0,
     version_attribute="version",
+    derived={"unfinished_since": None},
     timeline={"importing_at": "2020-01-01T00:00:00.000000Z"},
 )
 
@@ -22,12 +23,13 @@ def test_the_whole_snapshot_is_written_in_one_guarded_update():
     assert snapshot_update(CHANGE) == {
         "Key": {"account_id": {"S": "1"}, "sis_batch_id": {"N": "2"}},
         "UpdateExpression": "SET #type = :type, #current = :current, #importing_at = :importing_at, "
-        "#version = :version REMOVE #gone",
+        "#version = :version REMOVE #gone, #unfinished_since",
         "ConditionExpression": "attribute_not_exists(#version) OR #version < :version",
         "ExpressionAttributeNames": {
             "#type": "type",
             "#current": "current",
             "#gone": "gone",
+            "#unfinished_since": "unfinished_since",
             "#importing_at": "importing_at",
             "#version": "version",
         },

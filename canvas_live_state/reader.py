@@ -1,0 +1,75 @@
+"""The access patterns of docs/data-model.md: each one request, repeated for each page as the caller goes on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+
+from canvas_live_state.records import Enrollment, RosterEntry, SisImport
+
+_deserialise = TypeDeserializer().deserialize
+
+
+class Reader:
+    """Reads both tables. It needs the permissions of the state stack's managed policy (output `ReadersPolicyArn`)."""
+
+    def __init__(self, *, enrollments_table: str, sis_batches_table: str, client: Any = None) -> None:
+        """The tables' names are outputs of the state stack; `client` is a DynamoDB client, where yours is special."""
+        self._enrollments = enrollments_table
+        self._sis_batches = sis_batches_table
+        self._client = client or boto3.client("dynamodb")
+
+    def enrollment(self, enrollment_id: str) -> Enrollment | None:
+        """One enrollment, `None` where no event of it has arrived. Sees every write that was acknowledged."""
+        item = self._get(self._enrollments, {"enrollment_id": {"S": enrollment_id}})
+        return None if item is None else Enrollment.of(item)
+
+    def roster(self, course_id: str, *, include_deleted: bool = False) -> Iterator[RosterEntry]:
+        """A course's enrollments, sorted by user. Usually less than a second behind the table."""
+        entries = map(RosterEntry.of, self._query(self._enrollments, "course_id", course_id, IndexName="by_course"))
+        return (entry for entry in entries if include_deleted or entry.workflow_state != "deleted")
+
+    def enrollments_of(self, user_id: str, *, include_deleted: bool = False) -> Iterator[RosterEntry]:
+        """A user's enrollments, sorted by course. Usually less than a second behind the table."""
+        entries = map(RosterEntry.of, self._query(self._enrollments, "user_id", user_id, IndexName="by_user"))
+        return (entry for entry in entries if include_deleted or entry.workflow_state != "deleted")
+
+    def sis_import(self, account_id: str, sis_batch_id: int) -> SisImport | None:
+        """One SIS import, `None` where no event of it has arrived. `account_id` is global."""
+        key = {"account_id": {"S": account_id}, "sis_batch_id": {"N": str(sis_batch_id)}}
+        item = self._get(self._sis_batches, key)
+        return None if item is None else SisImport.of(item)
+
+    def sis_imports(self, account_id: str, *, newest_first: bool = True) -> Iterator[SisImport]:
+        """An account's SIS imports by age. `account_id` is global: shard x 10^13 + local id."""
+        items = self._query(self._sis_batches, "account_id", account_id, ScanIndexForward=not newest_first)
+        return map(SisImport.of, items)
+
+    def unfinished_imports(self) -> list[SisImport]:
+        """Every import that is not at its end, the longest without news first."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._sis_batches, IndexName="unfinished")
+        keys = sorted(
+            map(_item, (key for page in pages for key in page["Items"])), key=lambda key: key["unfinished_since"]
+        )
+        found = (self.sis_import(key["account_id"], int(key["sis_batch_id"])) for key in keys)
+        return [sis_import for sis_import in found if sis_import is not None]
+
+    def _get(self, table: str, key: dict[str, Any]) -> dict[str, Any] | None:
+        found = self._client.get_item(TableName=table, Key=key, ConsistentRead=True)
+        return _item(found["Item"]) if "Item" in found else None
+
+    def _query(self, table: str, key: str, value: str, **options: Any) -> Iterator[dict[str, Any]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=table,
+            KeyConditionExpression="#key = :value",
+            ExpressionAttributeNames={"#key": key},
+            ExpressionAttributeValues={":value": {"S": value}},
+            **options,
+        )
+        for page in pages:
+            yield from map(_item, page["Items"])
+
+
+def _item(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name: _deserialise(value) for name, value in attributes.items()}

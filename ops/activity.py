@@ -1,0 +1,116 @@
+"""What the event functions did lately: outcomes, and when each event was last seen."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from functions.canvas.fields import format_timestamp
+from functions.routes import ROUTES
+from ops.stage import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+NAMESPACE = "CanvasLiveState"
+OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
+
+_LAST_SEEN_WITHIN = timedelta(days=14)
+_PERIOD_SECONDS = 300
+
+
+@dataclass
+class Activity:
+    """Of one event: how often each outcome was counted, and when any was last."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    last_seen: datetime | None = None
+
+    def count(self, outcome: str, number: int, at: datetime) -> None:
+        """Add `number` of `outcome` at `at`."""
+        self.outcomes[outcome] += number
+        self.last_seen = max(at, self.last_seen or at)
+
+
+Activities = dict[str, Activity]
+"""By event name."""
+
+
+def activity_in_logs(stage: Stage, *, since: datetime) -> Activities:
+    """What the functions counted since then, read from their logs. For the emulator, which makes no metrics of them."""
+    activities: Activities = {route.event_name: Activity() for route in ROUTES}
+    for metrics in _embedded_metrics(stage, since):
+        at = datetime.fromtimestamp(metrics["_aws"]["Timestamp"] / 1000, UTC)
+        for name in OUTCOMES:
+            if name in metrics and at >= since:
+                activities[metrics["event_name"]].count(name, int(sum(metrics[name])), at)
+    return activities
+
+
+def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
+    """What the functions counted since then, read from CloudWatch; last seen within a fortnight, to five minutes."""
+    now = datetime.now(UTC)
+    asked = [(route.event_name, outcome) for route in ROUTES for outcome in OUTCOMES]
+    pages = (
+        stage.client("cloudwatch")
+        .get_paginator("get_metric_data")
+        .paginate(
+            MetricDataQueries=[_query(number, *metric) for number, metric in enumerate(asked)],
+            StartTime=now - _LAST_SEEN_WITHIN,
+            EndTime=now + timedelta(seconds=_PERIOD_SECONDS),
+        )
+    )
+    activities: Activities = {route.event_name: Activity() for route in ROUTES}
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            event_name, outcome = asked[int(result["Id"].removeprefix("m"))]
+            for at, value in zip(result["Timestamps"], result["Values"], strict=True):
+                counts = at > since - timedelta(seconds=_PERIOD_SECONDS)
+                activities[event_name].count(outcome, int(value) if counts else 0, at)
+    return activities
+
+
+def total(activities: Activities) -> int:
+    """All outcomes together: one for each delivery that a function has dealt with."""
+    return sum(activity.outcomes.total() for activity in activities.values())
+
+
+def activity_table(activities: Activities, title: str) -> Table:
+    """The counts as a table with a closing sum."""
+    table = Table("event", title=title, title_justify="left", show_footer=True)
+    table.columns[0].footer = "all"
+    for name in OUTCOMES:
+        number = sum(activity.outcomes[name] for activity in activities.values())
+        table.add_column(name.lower(), justify="right", footer=str(number))
+    table.add_column("last seen")
+    for event_name, activity in activities.items():
+        last_seen = format_timestamp(activity.last_seen)[:19] + "Z" if activity.last_seen else "-"
+        table.add_row(event_name, *(str(activity.outcomes[name]) for name in OUTCOMES), last_seen)
+    return table
+
+
+def _embedded_metrics(stage: Stage, since: datetime) -> Iterator[dict[str, Any]]:
+    """The lines of CloudWatch's embedded metric format that an event function has written."""
+    logs: CloudWatchLogsClient = stage.client("logs")
+    for group in stage.resources("processing", "AWS::Logs::LogGroup").values():
+        lines = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, startTime=int(since.timestamp() * 1000)
+        )
+        for line in lines.search("events[].message"):
+            if line.startswith('{"_aws"'):
+                metrics = json.loads(line)
+                if "event_name" in metrics:
+                    yield metrics
+
+
+def _query(number: int, event_name: str, outcome: str) -> dict[str, Any]:
+    metric = {
+        "Namespace": NAMESPACE,
+        "MetricName": outcome,
+        "Dimensions": [{"Name": "event_name", "Value": event_name}],
+    }
+    return {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": _PERIOD_SECONDS, "Stat": "Sum"}}

@@ -1,0 +1,31 @@
+"""Outcomes of the last hour and last sightings, out of CloudWatch's metrics."""
+
+from datetime import UTC, datetime, timedelta
+
+import boto3
+
+from ops.activity import activity_in_metrics, total
+from ops.stage import Stage
+
+
+def test_outcomes_are_counted_for_the_hour_and_seen_for_a_fortnight(aws):
+    # GIVEN metrics of now, and of yesterday
+    now = datetime.now(UTC)
+    cloudwatch = boto3.client("cloudwatch")
+    for event_name, outcome, value, at in (
+        ("enrollment_created", "Applied", 3, now - timedelta(minutes=20)),
+        ("enrollment_created", "Stale", 1, now - timedelta(minutes=10)),
+        ("sis_batch_updated", "Applied", 7, now - timedelta(days=1)),
+    ):
+        datum = {"MetricName": outcome, "Value": value, "Timestamp": at}
+        datum["Dimensions"] = [{"Name": "event_name", "Value": event_name}]
+        cloudwatch.put_metric_data(Namespace="CanvasLiveState", MetricData=[datum])
+
+    # WHEN the last hour is asked for
+    activities = activity_in_metrics(Stage("test", {}), since=now - timedelta(hours=1))
+
+    # THEN only its outcomes count, but what was seen before is known, too
+    assert activities["enrollment_created"].outcomes == {"Applied": 3, "Stale": 1}
+    assert total(activities) == 4
+    assert now - activities["sis_batch_updated"].last_seen < timedelta(days=1, minutes=10)
+    assert activities["enrollment_updated"].last_seen is None
