@@ -77,6 +77,10 @@ class StateStack(cdk.Stack):
                     ],
                 ),
                 iam.PolicyStatement(
+                    actions=["dynamodb:Scan"],
+                    resources=[f"{self.tables['sis_batches'].table_arn}/index/{UNFINISHED_INDEX}"],
+                ),
+                iam.PolicyStatement(
                     actions=["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
                     resources=[_stream_arn(table) for table in self.tables.values()],
                 ),

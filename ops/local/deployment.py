@@ -89,6 +89,8 @@ def _write_environment(stage: Stage) -> None:
         **stage.environment,
         "ENROLLMENTS_TABLE": stage.table("enrollments"),
         "SIS_BATCHES_TABLE": stage.table("sis_batches"),
+        "ENROLLMENTS_STREAM_ARN": stage.outputs["EnrollmentsStreamArn"],
+        "SIS_BATCHES_STREAM_ARN": stage.outputs["SisBatchesStreamArn"],
         "EVENT_BUS": stage.event_bus,
         "FRONT_DOOR_QUEUE_URL": stage.front_door_queue_url,
     }

@@ -108,7 +108,11 @@ def test_readers_learn_names_arns_and_a_policy(prod):
         "SisBatchesStreamArn",
         "ReadersPolicyArn",
     }
-    assert set(prod.processing["Outputs"]) == {"EventBus", "FrontDoorQueueUrl"}
+    assert {name for name in prod.processing["Outputs"] if not name.startswith("Exports")} == {
+        "EventBus",
+        "FrontDoorQueueUrl",
+    }
+    assert set(prod.monitoring["Outputs"]) == {"AlarmTopicArn"}
 
 
 def test_an_unknown_stage_is_refused_by_name():
