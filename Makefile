@@ -61,7 +61,7 @@ down: setup ## Stop the emulator
 
 .PHONY: test
 test: check ## Set everything up and run all checks and tests
-	pytest --cov --cov-fail-under=100
+	pytest --numprocesses 2 --dist loadgroup --cov --cov-fail-under=100
 
 .PHONY: soak
 soak: setup ## Tell 50,000 events badly to a failing DynamoDB, and compare with the oracle

@@ -90,8 +90,14 @@ def _show(stage: Stage, console: Console, outcomes: Activities, *, missing: int)
 
 
 def _show_dead_letters(stage: Stage, console: Console) -> None:
-    with Selection(stage, dead_letter_queues(stage), only=None) as selection:
-        letters = [letter for batch in selection.batches() for letter in batch]
+    """Show the invalid event, as soon as Lambda has put it where it gives events up."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        with Selection(stage, dead_letter_queues(stage), only=None) as selection:
+            letters = [letter for batch in selection.batches() for letter in batch]
+        if letters or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
     console.print(summary_table(letters, now=datetime.now(UTC)))
 
 

@@ -43,6 +43,13 @@ logger.registered_handler.stream = sys.__stderr__
 pytest_plugins = ["tests.local_stage"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one of the parallel processes, what shares an emulator or what a file sets up."""
+    for item in items:
+        shared = "local_stage" if "local_stage" in getattr(item, "fixturenames", ()) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @dataclass(frozen=True)
 class Synthesised:
     """The templates of one stage."""

@@ -18,7 +18,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").
 
 def blocks(document, language):
     """The fenced blocks of `language` in `document`."""
-    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+    return [block for of_language, block in fenced if of_language == language]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

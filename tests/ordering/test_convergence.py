@@ -9,7 +9,9 @@ from tests.ordering.histories import random_history, spell
 from tests.ordering.oracle import tables_after, version_of
 
 # The engine is one for all examples: each begins by clearing it.
-shared_engine = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared_engine = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.large_base_example]
+)
 randoms = st.randoms(use_true_random=False)
 
 
