@@ -5,30 +5,44 @@ from functions.canvas.enrollment_state import STATES, EnrollmentStateCreated, En
 from functions.canvas.fields import format_timestamp
 from functions.state.change import Change
 
+_CREATED = 0
+_UPDATED = 1
+
 
 def enrollment_snapshot(event: EnrollmentCreated | EnrollmentUpdated) -> Change:
     """The enrollment family after `event`."""
-    body = event.detail.body
-    event_time = format_timestamp(event.event_time)
-    return Change(
-        key={"enrollment_id": body.enrollment_id},
-        attributes=body.model_dump(exclude={"enrollment_id"}) | {"enrollment_event_time": event_time},
-        event_time=event_time,
-        rank=0 if isinstance(event, EnrollmentCreated) else 1,
-        version_attribute="enrollment_version",
-        state_is_known=body.workflow_state in WORKFLOW_STATES,
+    return _snapshot(
+        event,
+        family="enrollment",
+        rank=_CREATED if isinstance(event, EnrollmentCreated) else _UPDATED,
+        state_is_known=event.detail.body.workflow_state in WORKFLOW_STATES,
     )
 
 
 def state_snapshot(event: EnrollmentStateCreated | EnrollmentStateUpdated) -> Change:
-    """The enrollment-state family after `event`."""
+    """The enrollment-state family after `event`. A state that is being computed is null."""
+    return _snapshot(
+        event,
+        family="state",
+        rank=_CREATED if isinstance(event, EnrollmentStateCreated) else _UPDATED,
+        state_is_known=event.detail.body.state is None or event.detail.body.state in STATES,
+    )
+
+
+def _snapshot(
+    event: EnrollmentCreated | EnrollmentUpdated | EnrollmentStateCreated | EnrollmentStateUpdated,
+    *,
+    family: str,
+    rank: int,
+    state_is_known: bool,
+) -> Change:
     body = event.detail.body
     event_time = format_timestamp(event.event_time)
     return Change(
         key={"enrollment_id": body.enrollment_id},
-        attributes=body.model_dump(exclude={"enrollment_id"}) | {"state_event_time": event_time},
+        attributes=body.model_dump(exclude={"enrollment_id"}) | {f"{family}_event_time": event_time},
         event_time=event_time,
-        rank=0 if isinstance(event, EnrollmentStateCreated) else 1,
-        version_attribute="state_version",
-        state_is_known=body.state is None or body.state in STATES,
+        rank=rank,
+        version_attribute=f"{family}_version",
+        state_is_known=state_is_known,
     )

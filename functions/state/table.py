@@ -49,7 +49,7 @@ class Table:
 def snapshot_update(change: Change) -> dict[str, Any]:
     """The arguments of the UpdateItem that replaces the family's whole snapshot, if `change` is newer.
 
-    Every name has a placeholder: `type` and `state` are reserved words in DynamoDB.
+    Every name stands behind a `#`: `type` and `state`, for two, are reserved words in DynamoDB.
     """
     written = {**change.attributes, **change.derived, **change.timeline, change.version_attribute: change.version}
     kept = {name: value for name, value in written.items() if value is not None}

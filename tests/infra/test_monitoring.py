@@ -107,6 +107,11 @@ def test_no_alarm_looks_at_more_metrics_than_cloudwatch_allows(alarms):
     assert max(len(inputs(alarm)) for alarm in alarms.values()) <= 10
 
 
+def test_the_operators_guide_counts_the_alarms_and_their_metrics_right(alarms):
+    looked_at = sum(len(inputs(alarm)) for alarm in alarms.values())
+    assert f"{len(alarms)} alarms over {looked_at} metrics" in (ROOT / "docs/operations.md").read_text()
+
+
 @pytest.fixture
 def emitted(aws, prod, deliver, output):
     """The names of all metrics that the functions really emit, and whether with the dimension `event_name`."""
