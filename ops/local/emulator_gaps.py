@@ -4,6 +4,12 @@
 2. CloudFormation refuses `AWS::Events::Archive` (so the local stage's template has none).
 3. A rule invokes its function once and forgets it: no retries, no dead-letter queue. `Invoke` with
    `InvocationType=Event` has both, so each rule's target becomes an API destination that makes this very call.
+
+What its API cannot make up is left out of stage `local`, and named where it is:
+
+4. It refuses alarms with metric math (`infra/alarms.py`).
+5. It speaks plain HTTP, which a TLS-only queue policy denies (`infra/queue.py`).
+6. It makes no metrics of the embedded metric format in logs, so `ops` reads the logs (`ops/activity.py`).
 """
 
 import json
