@@ -108,28 +108,14 @@ class MonitoringStack(cdk.Stack):
             combined("SUM", "not forwarded", [ours("Unreadable"), ours("ForwardFailed")]),
             meaning="The relay could not read or forward a front-door message.",
         )
-        for name, metric, meaning in (
-            (
-                "TableThrottles",
-                "throttled_requests",
-                "DynamoDB throttled our writes. The SDK and Lambda try again.",
-            ),
-            ("TableErrors", "system_errors", "DynamoDB failed. The SDK and Lambda try again."),
+        for name, metric_name, meaning in (
+            ("TableThrottles", "ThrottledRequests", "DynamoDB throttled our writes. The SDK and Lambda try again."),
+            ("TableErrors", "SystemErrors", "DynamoDB failed. The SDK and Lambda try again."),
         ):
+            tables = self._state.tables.values()
             alarms.add(
-                name,
-                combined("SUM", name, [self._write_metric(table, metric) for table in self._state.tables.values()]),
-                meaning=meaning,
+                name, combined("SUM", name, [_of_writes(table, metric_name) for table in tables]), meaning=meaning
             )
-
-    def _write_metric(self, table: dynamodb.ITableV2, metric: str) -> cloudwatch.IMetric:
-        name = "".join(word.capitalize() for word in metric.split("_"))
-        return table.metric(
-            name,
-            dimensions_map={"TableName": table.table_name, "Operation": "UpdateItem"},
-            statistic="Sum",
-            period=_FIVE_MINUTES,
-        )
 
     def _alarm_on_delay(self, alarms: Alarms) -> None:
         settings = self._settings
@@ -175,3 +161,13 @@ class MonitoringStack(cdk.Stack):
             threshold=settings.unfinished_import_hours * 3600,
             meaning=f"An import has had no news for {settings.unfinished_import_hours} hours, and is not at its end.",
         )
+
+
+def _of_writes(table: dynamodb.ITableV2, metric_name: str) -> cloudwatch.IMetric:
+    """A metric of our one operation. `Operation` is not optional: DynamoDB has these metrics per operation only."""
+    return table.metric(
+        metric_name,
+        dimensions_map={"TableName": table.table_name, "Operation": "UpdateItem"},
+        statistic="Sum",
+        period=_FIVE_MINUTES,
+    )
