@@ -30,6 +30,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 import pytest
 from aws_cdk import App
 from aws_cdk.assertions import Template
+from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
 from functions.runtime import logger
@@ -41,6 +42,10 @@ from tests.context import FunctionContext
 logger.registered_handler.stream = sys.__stderr__
 
 pytest_plugins = ["tests.local_stage"]
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

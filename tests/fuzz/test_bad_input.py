@@ -17,7 +17,6 @@ from tests.tables import Tables
 SECRET = "hunter2-Isaac-Newton"
 
 fuzzed = settings(
-    deadline=None,
     max_examples=150,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -10,7 +10,11 @@ from tests.ordering.oracle import tables_after, version_of
 
 # The engine is one for all examples: each begins by clearing it.
 shared_engine = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.large_base_example]
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+    ]
 )
 randoms = st.randoms(use_true_random=False)
 
