@@ -10,13 +10,13 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic_core import PydanticCustomError
 from rich.console import Console, RenderableType
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from functions.canvas.fields import parse_timestamp
 from ops import demo as demo_story
 from ops import tables
 from ops.activity import activity_in_logs, activity_in_metrics
-from ops.dead_letters import DeadLetter, Queue, dead_letter_queues, summary_table
+from ops.dead_letters import DeadLetter, Queue, count_dead_letters, dead_letter_queues, summary_table
 from ops.failure import OperatorError
 from ops.local.checkout import ENV_FILE
 from ops.local.deployment import STAGE as LOCAL_STAGE
@@ -118,13 +118,16 @@ def redrive(
     if discard and export_to is None:
         raise OperatorError("--discard needs --export FILE: what is not written somewhere would be lost.")
     target = _stage(stage)
-    with Selection(target, _queues(target, queue), only=only) as selection:
+    queues = _queues(target, queue)
+    # How many have one kind of error shows only as they are read.
+    expected = sum(count_dead_letters(target, queues).values()) if only is None else None
+    with Selection(target, queues, only=only) as selection:
         if dry_run:
             done = [letter for batch in selection.batches() for letter in batch]
         elif export_to is not None:
-            done = _collect(export(selection, export_to, discard=discard), "exporting")
+            done = _collect(export(selection, export_to, discard=discard), "exporting", expected)
         else:
-            done = _collect(redrive_letters(target, selection, events_per_second=rate), "sending back")
+            done = _collect(redrive_letters(target, selection, events_per_second=rate), "sending back", expected)
     console.print(summary_table(done, now=datetime.now(UTC)))
     verb = "To send back" if dry_run else f"Written to {export_to}" if export_to else "Sent back"
     console.print(f"{verb}: {len(done)}")
@@ -222,11 +225,11 @@ def _queues(stage: Stage, name: str | None) -> list[Queue]:
     return named
 
 
-def _collect(letters: Iterator[DeadLetter], description: str) -> list[DeadLetter]:
-    """All of `letters`, with progress; those until then when the operator stops it."""
+def _collect(letters: Iterator[DeadLetter], description: str, expected: int | None) -> list[DeadLetter]:
+    """All of `letters`, with progress towards about `expected`; those until then when the operator stops it."""
     done: list[DeadLetter] = []
-    with Progress(TextColumn("{task.description}"), SpinnerColumn(), MofNCompleteColumn(), console=console) as progress:
-        task = progress.add_task(description, total=None)
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
+        task = progress.add_task(description, total=expected)
         try:
             for letter in letters:
                 done.append(letter)

@@ -68,13 +68,13 @@ def dead_letter_queues(stage: Stage) -> list[Queue]:
     )
 
 
-def count_dead_letters(stage: Stage) -> dict[str, int]:
-    """The approximate number of messages in each dead-letter queue, by the queue's name."""
+def count_dead_letters(stage: Stage, queues: Iterable[Queue]) -> dict[str, int]:
+    """The approximate number of messages in each of `queues`, by the queue's name."""
     sqs: SQSClient = stage.client("sqs")
     counted: Final = "ApproximateNumberOfMessages"
     return {
         queue.name: int(sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[counted])["Attributes"][counted])
-        for queue in dead_letter_queues(stage)
+        for queue in queues
     }
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ops import tables
 from ops.activity import Activities, activity_table
-from ops.dead_letters import count_dead_letters
+from ops.dead_letters import count_dead_letters, dead_letter_queues
 from ops.stage import STACKS, Stage
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def status_of(stage: Stage, *, read_activity: ReadActivity, unfinished_import_ho
     """Look at the stage's stacks, events, dead letters, unfinished imports and alarms."""
     now = datetime.now(UTC)
     stacks = _stack_states(stage)
-    letters = count_dead_letters(stage)
+    letters = count_dead_letters(stage, dead_letter_queues(stage))
     alarms = _alarms(stage)
     unfinished = stage.reader.unfinished_imports()
     stuck = [record for record in unfinished if now - record.event_time > timedelta(hours=unfinished_import_hours)]
