@@ -13,7 +13,10 @@ from infra.queue import queue
 from infra.settings import Settings
 
 INSTRUCTURE_ACCOUNT = "636161780776"
-"""The AWS account that sends Live Events. Source: Canvas' guide, "How do I configure Canvas Live Events to SQS"."""
+"""The AWS account that sends Live Events.
+
+Source: Canvas Community, "How Do I Configure Live Events for Canvas Data?".
+"""
 
 _BATCH = 10
 

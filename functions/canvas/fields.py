@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 IDS_PER_SHARD = 10**13
 """Canvas numbers its shards' rows apart: a global id is shard x 10^13 + local id.
 
-Source: canvas-lms, `Shard::IDS_PER_SHARD` of the switchman gem.
+Source: the switchman gem, on which Canvas runs: `Shard::IDS_PER_SHARD`.
 """
 
 # No leading zero: two spellings of one id would be two items. 19 digits: a PostgreSQL bigint.
