@@ -84,7 +84,7 @@ deploy: setup ## Deploy STAGE to the AWS account of your credentials
 
 .PHONY: lock
 lock: setup ## Resolve pyproject.toml into the requirements files
-	lock() { uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet "$$@"; }; \
+	lock() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet "$$@"; }; \
 	lock --group functions --output-file functions/requirements.txt; \
 	lock --group functions --group dev --constraint functions/requirements.txt --output-file requirements.txt; \
 	lock --group emulator --output-file ops/local/requirements.txt

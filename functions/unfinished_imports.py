@@ -7,7 +7,8 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.runtime import client, logger, metrics, setting
+from functions.aws import client
+from functions.runtime import logger, metrics, setting
 
 _dynamodb = client("dynamodb")
 _table = setting("SIS_BATCHES_TABLE")

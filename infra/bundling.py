@@ -18,11 +18,29 @@ FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 
 # Of folders of which the functions need little: what they need. botocore carries the models of 400 services.
 _KEPT = {
-    "botocore/data": {"dynamodb", "events"},
-    "aws_lambda_powertools/utilities": {"jmespath_utils", "parser", "typing"},
+    "botocore/data": {
+        *("dynamodb", "events", "endpoints.json", "partitions.json"),
+        *("sdk-default-configuration.json", "_retry.json"),
+    },
+    "aws_lambda_powertools/utilities": {"__init__.py", "jmespath_utils", "parser", "typing"},
+    "aws_lambda_powertools/utilities/parser/models": {"__init__.py", "event_bridge.py"},
 }
-# What no function imports (a test imports every handler from the asset).
-_DROPPED = ("aws_lambda_powertools/event_handler", "dateutil/zoneinfo", "pydantic/v1", "bin")
+# What no function imports (a test imports every handler from the asset), and what describes the files as they came.
+_DROPPED = (
+    "*.dist-info/RECORD",
+    "*.dist-info/sboms",
+    ".lock",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/utilities/parser/envelopes",
+    "bin",
+    "dateutil/rrule.py",
+    "dateutil/zoneinfo",
+    "pydantic/experimental",
+    "pydantic/mypy.py",
+    "pydantic/v1",
+    "pydynox/testing",
+    "urllib3/contrib/emscripten",
+)
 
 
 @jsii.implements(cdk.ILocalBundling)
@@ -69,13 +87,12 @@ def build_asset(output: Path, target: Target) -> None:
 
 def _trim(asset: Path) -> None:
     """Take out what no function reads: nine tenths of what the requirements bring."""
-    for folder, kept in _KEPT.items():
-        for part in (asset / folder).iterdir():
-            if part.is_dir() and part.name not in kept:
-                shutil.rmtree(part)
-    for folder in _DROPPED:
-        shutil.rmtree(asset / folder, ignore_errors=True)
-    (asset / ".lock").unlink(missing_ok=True)
+    unread = [part for folder, kept in _KEPT.items() for part in (asset / folder).iterdir() if part.name not in kept]
+    for part in [*unread, *(part for pattern in _DROPPED for part in asset.glob(pattern))]:
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
 
 
 def _compile(asset: Path, target: Target) -> None:

@@ -241,7 +241,7 @@ def _collect(letters: Iterator[DeadLetter], description: str, expected: int | No
 
 def _instant(option: str, written: str) -> datetime:
     try:
-        return parse_timestamp(written)
+        return datetime.fromisoformat(parse_timestamp(written))
     except PydanticCustomError as error:
         raise OperatorError(f"{option} {error}. For example: 2026-11-01T08:00:00Z") from None
 

@@ -21,7 +21,7 @@ UNKNOWN_ERROR = "Unknown"
 
 _HIDDEN_SECONDS = 15 * 60
 _BATCH = 10
-_AWS_ERROR = re.compile(r"An error occurred \((\w+)\)")
+_WRITE_FAILED = re.compile(r"(\w+Exception): DynamoDB did not take a write")
 _REJECTED = "#rejected-events"
 _TIMED_OUT = "Task timed out"
 
@@ -151,7 +151,7 @@ def _kind(reason: str, attributes: Mapping[str, Any]) -> str:
         return "RejectedEvent"
     if _TIMED_OUT in reason:
         return "Timeout"
-    refused = _AWS_ERROR.search(reason)
+    refused = _WRITE_FAILED.search(reason)
     return refused[1] if refused else UNKNOWN_ERROR
 
 

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from functions.runtime import logger
 from infra.app import build
 from tests.canvas import on_the_bus
 from tests.context import FunctionContext
+from tests.ordering.engines import Handler, load_handlers, moto_server
 
 # Not to the standard output of whichever test happens to import the functions first.
 logger.registered_handler.stream = sys.__stderr__
@@ -79,14 +79,20 @@ def prod() -> Synthesised:
 Deliver = Callable[..., Any]
 
 
+@pytest.fixture(scope="session")
+def handlers() -> Iterator[dict[str, Handler]]:
+    """The six handlers, by event name, writing to moto."""
+    with moto_server() as endpoint:
+        yield load_handlers(endpoint)
+
+
 @pytest.fixture
-def deliver() -> Deliver:
+def deliver(handlers: dict[str, Handler]) -> Deliver:
     """Hand a Canvas message to the function of its event, or of `to`."""
 
     def deliver(message: dict[str, Any], *, to: str | None = None) -> None:
         event_name = to or message["metadata"]["event_name"]
-        handler = import_module(f"functions.handlers.{event_name}").handler
-        handler(on_the_bus(message, event_name), FunctionContext())
+        handlers[event_name](on_the_bus(message, event_name), FunctionContext())
 
     return deliver
 

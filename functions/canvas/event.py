@@ -45,9 +45,14 @@ class CanvasEvent(EventBridgeModel):
     detail: Detail
 
     @property
-    def event_time(self) -> datetime:
-        """When the change happened, in UTC. The only clock that orders events."""
+    def event_time(self) -> str:
+        """When the change happened, in the stored form. The only clock that orders events."""
         return self.detail.metadata.event_time
+
+    @property
+    def instant(self) -> datetime:
+        """`event_time`, to reckon with."""
+        return datetime.fromisoformat(self.event_time)
 
     @field_validator("detail", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, PlainValidator
 from pydantic_core import PydanticCustomError
 
 IDS_PER_SHARD = 10**13
@@ -18,7 +18,7 @@ _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 # `2020-01-14T14:14:11.498Z`, `2024-06-28T19:36:16-07:00`, `2019-10-05 05:38:00 -0800` and `… UTC` all occur.
 _TIMESTAMP = re.compile(
-    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ](?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ](?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?"
     r" ?(?P<offset>Z|UTC|[+-][0-9]{2}:?[0-9]{2})?"
 )
 
@@ -36,8 +36,8 @@ def parse_id(value: object) -> str:
     raise PydanticCustomError("canvas_id", "is not a Canvas id (a positive number of at most 19 digits)")
 
 
-def parse_timestamp(value: object) -> datetime:
-    """`value` as an instant in UTC, whatever offset and format Canvas used.
+def parse_timestamp(value: object) -> str:
+    """`value` in the stored form, whatever offset and format Canvas used.
 
     Raises:
         PydanticCustomError: not a timestamp, or one without an offset: it names no instant.
@@ -45,11 +45,15 @@ def parse_timestamp(value: object) -> datetime:
     written = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
     if written is None:
         raise PydanticCustomError("timestamp", "is not a timestamp (ISO 8601 date, time and offset)")
-    if written["offset"] is None:
+    date, time, fraction, offset = written.groups()
+    if offset is None:
         raise PydanticCustomError("timestamp_naive", "has no offset, so it names no instant")
-    offset = "+00:00" if written["offset"] in ("Z", "UTC") else written["offset"]
+    local = f"{date}T{time}.{(fraction or '')[:6]:0<6}"
     try:
-        return datetime.fromisoformat(f"{written['date']}T{written['time']}{offset}").astimezone(UTC)
+        if offset in ("Z", "UTC"):
+            datetime.fromisoformat(local)
+            return f"{local}Z"
+        return format_timestamp(datetime.fromisoformat(local + offset))
     except (ValueError, OverflowError):
         raise PydanticCustomError("timestamp", "is not a timestamp (no such date, time or offset)") from None
 
@@ -73,5 +77,5 @@ def parse_text(value: str) -> str:
 
 
 CanvasId = Annotated[str, PlainValidator(parse_id)]
-Timestamp = Annotated[datetime, PlainValidator(parse_timestamp), PlainSerializer(format_timestamp, return_type=str)]
+Timestamp = Annotated[str, PlainValidator(parse_timestamp)]
 Text = Annotated[str, AfterValidator(parse_text)]

@@ -39,7 +39,7 @@ def reject_future(event: CanvasEvent, *, now: datetime, tolerance: timedelta) ->
     Raises:
         RejectedEvent: `event_time` is more than `tolerance` after `now`.
     """
-    if event.event_time > now + tolerance:
+    if event.instant > now + tolerance:
         minutes = tolerance.total_seconds() / 60
         raise RejectedEvent.because(
             event.event_name, f"metadata.event_time is more than {minutes:g} minutes in the future"

@@ -6,10 +6,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
+from functions.aws import client
 from functions.canvas.envelope import UnreadableMessage
 from functions.relay.forwarding import entry_of, requests
 from functions.routes import EVENT_NAMES
-from functions.runtime import client, logger, metrics, setting
+from functions.runtime import logger, metrics, setting
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef

@@ -5,9 +5,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TypeAlias
 
 AttributeValue: TypeAlias = str | int | bool
+
+_canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Outcome(StrEnum):
@@ -33,7 +36,7 @@ class Change:
         state_is_known: whether Canvas' states, as we know them, include this one. Unknown states are kept and counted.
     """
 
-    key: Mapping[str, AttributeValue]
+    key: dict[str, AttributeValue]
     attributes: Mapping[str, AttributeValue | None]
     event_time: str
     rank: int
@@ -42,10 +45,9 @@ class Change:
     timeline: Mapping[str, str] = field(default_factory=dict)
     state_is_known: bool = True
 
-    @property
+    @cached_property
     def version(self) -> str:
         """`<event_time>#<rank>#<digest>`: text that sorts as the changes happened, equal only for equal content."""
         content = {name: value for name, value in self.attributes.items() if value is not None}
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(_canonical_json(content).encode()).hexdigest()[:16]
         return f"{self.event_time}#{self.rank:02d}#{digest}"

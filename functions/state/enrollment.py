@@ -2,7 +2,6 @@
 
 from functions.canvas.enrollment import WORKFLOW_STATES, EnrollmentCreated, EnrollmentUpdated
 from functions.canvas.enrollment_state import STATES, EnrollmentStateCreated, EnrollmentStateUpdated
-from functions.canvas.fields import format_timestamp
 from functions.state.change import Change
 
 _CREATED = 0
@@ -36,12 +35,12 @@ def _snapshot(
     rank: int,
     state_is_known: bool,
 ) -> Change:
-    body = event.detail.body
-    event_time = format_timestamp(event.event_time)
+    # The models hold every value in its stored form.
+    attributes = vars(event.detail.body) | {f"{family}_event_time": event.event_time}
     return Change(
-        key={"enrollment_id": body.enrollment_id},
-        attributes=body.model_dump(exclude={"enrollment_id"}) | {f"{family}_event_time": event_time},
-        event_time=event_time,
+        key={"enrollment_id": attributes.pop("enrollment_id")},
+        attributes=attributes,
+        event_time=event.event_time,
         rank=rank,
         version_attribute=f"{family}_version",
         state_is_known=state_is_known,

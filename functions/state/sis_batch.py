@@ -2,7 +2,7 @@
 
 import re
 
-from functions.canvas.fields import IDS_PER_SHARD, format_timestamp
+from functions.canvas.fields import IDS_PER_SHARD
 from functions.canvas.sis_batch import LIFE_CYCLE, UNFINISHED, SisBatchCreated, SisBatchUpdated
 from functions.state.change import Change
 
@@ -17,7 +17,7 @@ def import_snapshot(event: SisBatchCreated | SisBatchUpdated) -> Change:
     """The import after `event`, and when it entered that state."""
     body = event.detail.body
     state = body.workflow_state
-    event_time = format_timestamp(event.event_time)
+    event_time = event.event_time
     return Change(
         key={
             "account_id": event.detail.global_account_id,

@@ -1,19 +1,22 @@
 """The guarded write: one conditional UpdateItem per event, no read before it."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import Any
 
-from functions.state.change import AttributeValue, Change, Outcome
+from pydynox.exceptions import ConditionalCheckFailedException, PydynoxException
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from functions.state.change import Change, Outcome
+
+
+class WriteFailed(Exception):
+    """DynamoDB did not take a write. The text names its error first: it is all that a dead letter keeps."""
 
 
 class Table:
     """A DynamoDB table of which each record family is a last-writer-wins register, ordered by the family's version."""
 
-    def __init__(self, client: "DynamoDBClient", name: str) -> None:
-        """`client` is a low-level client: only that returns a refused item as DynamoDB wrote it."""
+    def __init__(self, client: Any, name: str) -> None:
+        """`client` is pydynox' `DynamoDBClient`, or the core of it, whose types leave out `sync_update_item`."""
         self._client = client
         self._name = name
 
@@ -23,15 +26,15 @@ class Table:
         A write whose acknowledgement was lost is tried again by the SDK and meets its own version: a duplicate.
 
         Raises:
-            ClientError: DynamoDB refused for any other reason than the condition; Lambda delivers the event again.
-            BotoCoreError: DynamoDB could not be reached; likewise.
+            WriteFailed: DynamoDB refused for any other reason than the condition, or could not be reached; Lambda
+                delivers the event again.
         """
         try:
-            self._client.update_item(TableName=self._name, **snapshot_update(change))
-        except self._client.exceptions.ConditionalCheckFailedException as refused:
-            # The types of boto3 leave out what ReturnValuesOnConditionCheckFailure adds.
-            item: dict[str, Any] = refused.response["Item"]  # type: ignore[typeddict-item]
-            if item[change.version_attribute]["S"] == change.version:
+            self._update(snapshot_update(change))
+        except ConditionalCheckFailedException as refused:
+            # The types of pydynox leave out what return_values_on_condition_check_failure adds.
+            item: dict[str, Any] = refused.item  # type: ignore[attr-defined]
+            if item[change.version_attribute] == change.version:
                 return Outcome.DUPLICATE
             if change.timeline:
                 self._record_late(change)
@@ -41,30 +44,52 @@ class Table:
     def _record_late(self, change: Change) -> None:
         """Complete the timeline of an item that is newer than `change`."""
         try:
-            self._client.update_item(TableName=self._name, **timeline_update(change))
-        except self._client.exceptions.ConditionalCheckFailedException:
+            self._update(timeline_update(change))
+        except ConditionalCheckFailedException:
             return  # that state was entered again, later
+
+    def _update(self, arguments: dict[str, Any]) -> None:
+        try:
+            self._client.sync_update_item(self._name, **arguments)
+        except ConditionalCheckFailedException:
+            raise
+        except PydynoxException as error:
+            raise WriteFailed(
+                f"{type(error).__name__}: DynamoDB did not take a write to {self._name}. {error} "
+                "Lambda delivers the event again, then it is a dead letter; see docs/operations.md#redrive."
+            ) from error
 
 
 def snapshot_update(change: Change) -> dict[str, Any]:
-    """The arguments of the UpdateItem that replaces the family's whole snapshot, if `change` is newer.
-
-    Every name stands behind a `#`: `type` and `state`, for two, are reserved words in DynamoDB.
-    """
-    written = {**change.attributes, **change.derived, **change.timeline, change.version_attribute: change.version}
+    """The arguments of the UpdateItem that replaces the family's whole snapshot, if `change` is newer."""
+    written = {**change.attributes, **change.derived, **change.timeline}
     kept = {name: value for name, value in written.items() if value is not None}
-    cleared = [name for name, value in written.items() if value is None]
-    update = "SET " + ", ".join(f"#{name} = :{name}" for name in kept)
-    if cleared:
-        update += " REMOVE " + ", ".join(f"#{name}" for name in cleared)
-    version = change.version_attribute
+    cleared = tuple(name for name in written if name not in kept)
+    values = {f":{number}": value for number, value in enumerate(kept.values())}
     return {
-        "Key": _serialised(change.key),
-        "UpdateExpression": update,
-        "ConditionExpression": f"attribute_not_exists(#{version}) OR #{version} < :{version}",
-        "ExpressionAttributeNames": {f"#{name}": name for name in written},
-        "ExpressionAttributeValues": {f":{name}": value for name, value in _serialised(kept).items()},
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        "key": change.key,
+        "expression_attribute_values": values | {":version": change.version},
+        **_snapshot_expressions(tuple(kept), cleared, change.version_attribute),
+    }
+
+
+# There are few ways to fill in an event: each is spelt out once, not once an event.
+@lru_cache(maxsize=128)
+def _snapshot_expressions(kept: tuple[str, ...], cleared: tuple[str, ...], version_attribute: str) -> dict[str, Any]:
+    """What an update says before it comes to its values, of which `:0` is that of the first name in `kept`.
+
+    Every name stands behind a `#`: `type` and `state`, for two, are reserved words in DynamoDB. Numbers stand for them,
+    since a placeholder is sent four times, and signed.
+    """
+    update = "SET " + ", ".join([*(f"#{number} = :{number}" for number in range(len(kept))), "#version = :version"])
+    if cleared:
+        update += " REMOVE " + ", ".join(f"#{number}" for number in range(len(kept), len(kept) + len(cleared)))
+    names = {f"#{number}": name for number, name in enumerate(kept + cleared)}
+    return {
+        "update_expression": update,
+        "condition_expression": "attribute_not_exists(#version) OR #version < :version",
+        "expression_attribute_names": names | {"#version": version_attribute},
+        "return_values_on_condition_check_failure": True,
     }
 
 
@@ -72,21 +97,9 @@ def timeline_update(change: Change) -> dict[str, Any]:
     """The arguments of the UpdateItem that adds the state of a stale `change` to the timeline, if it has none later."""
     ((name, entered_at),) = change.timeline.items()
     return {
-        "Key": _serialised(change.key),
-        "UpdateExpression": "SET #entered_at = :entered_at",
-        "ConditionExpression": "attribute_not_exists(#entered_at) OR #entered_at < :entered_at",
-        "ExpressionAttributeNames": {"#entered_at": name},
-        "ExpressionAttributeValues": {":entered_at": {"S": entered_at}},
+        "key": change.key,
+        "update_expression": "SET #entered_at = :entered_at",
+        "condition_expression": "attribute_not_exists(#entered_at) OR #entered_at < :entered_at",
+        "expression_attribute_names": {"#entered_at": name},
+        "expression_attribute_values": {":entered_at": entered_at},
     }
-
-
-def _serialised(attributes: Mapping[str, AttributeValue]) -> dict[str, Any]:
-    return {name: _attribute_value(value) for name, value in attributes.items()}
-
-
-def _attribute_value(value: AttributeValue) -> dict[str, str | bool]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    return {"S": value}

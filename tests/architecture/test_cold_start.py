@@ -40,6 +40,11 @@ def test_the_relay_starts_without_pydantic():
     assert "pydantic" not in loaded_by("functions.relay.handler.handler")
 
 
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.event_name)
+def test_a_function_of_an_event_starts_without_the_client_of_the_others(route):
+    assert "botocore.session" not in loaded_by(route.handler)
+
+
 def test_a_function_loads_no_other_function():
     loaded = set(loaded_by("functions.handlers.enrollment_created.handler"))
     assert {name for name in loaded if name.startswith("functions.handlers.")} == {

@@ -5,26 +5,27 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 
 import pytest
-from botocore.exceptions import ClientError
+from moto.dynamodb.responses import DynamoHandler
 
 from functions.canvas.fields import format_timestamp
 from functions.canvas.rejection import RejectedEvent
+from functions.state.table import WriteFailed
 from tests.canvas import EVENT_NAMES, example, without
 
 
 @pytest.fixture
-def requests():
-    """How often each DynamoDB operation is called."""
-    from functions.consumer import _dynamodb
-
+def requests(monkeypatch):
+    """How often each DynamoDB operation is requested by the functions' client."""
     calls = Counter()
+    answer = DynamoHandler.call_action
 
-    def count(model, **_):
-        calls[model.name] += 1
+    def count(handler):
+        if handler.headers["User-Agent"].startswith("aws-sdk-rust"):
+            calls[handler.headers["X-Amz-Target"].split(".")[1]] += 1
+        return answer(handler)
 
-    _dynamodb.meta.events.register("before-call.dynamodb", count)
-    yield calls
-    _dynamodb.meta.events.unregister("before-call.dynamodb", count)
+    monkeypatch.setattr(DynamoHandler, "call_action", count)
+    return calls
 
 
 def test_the_documented_enrollment_is_stored(tables, deliver):
@@ -305,7 +306,7 @@ def test_a_function_takes_its_own_event_only(tables, deliver, event_name, other)
 def test_a_failure_of_dynamodb_is_neither_stale_nor_swallowed(aws, deliver, output):
     # GIVEN no table
     # WHEN an event arrives, THEN the function fails, so that Lambda delivers the event again
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+    with pytest.raises(WriteFailed, match="ResourceNotFoundException"):
         deliver(example("enrollment_created"))
     assert output.metrics().keys() == {"event_name", "EventLag"}
 

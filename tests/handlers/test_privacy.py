@@ -6,9 +6,9 @@ import traceback
 from importlib import import_module
 
 import pytest
-from botocore.exceptions import ClientError
 
 from functions.canvas.rejection import RejectedEvent
+from functions.state.table import WriteFailed
 from tests.canvas import EVENT_NAMES, at_the_front_door, example, without
 from tests.context import FunctionContext
 
@@ -88,7 +88,7 @@ def test_nothing_private_is_written_whatever_becomes_of_the_event(
 @pytest.mark.parametrize("event_name", EVENT_NAMES)
 def test_nothing_private_is_written_when_dynamodb_fails(aws, deliver, output, caplog, event_name):
     message = example(event_name)
-    with pytest.raises(ClientError) as failed:
+    with pytest.raises(WriteFailed) as failed:
         deliver(message)
     written = "\n".join([*traceback.format_exception(failed.value), *output.lines(), caplog.text])
     assert [value for value in private_values(message) if value in written] == []

@@ -98,7 +98,7 @@ def test_lambda_tries_again_before_it_gives_up(prod, functions):
 def test_a_function_outlives_two_calls_whose_every_attempt_times_out(functions):
     from functions import runtime
 
-    # GIVEN the longest that botocore's standard retries take: attempts, and pauses of 1 and 2 seconds at most
+    # GIVEN the longest that the SDKs' standard retries take: attempts, and pauses of 1 and 2 seconds at most
     pauses = sum(2**attempt for attempt in range(runtime.ATTEMPTS - 1))
     call = runtime.ATTEMPTS * (runtime.CONNECT_SECONDS + runtime.READ_SECONDS) + pauses
 

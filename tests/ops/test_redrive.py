@@ -83,8 +83,8 @@ EVENT = on_the_bus(example("enrollment_created"))
         (FUNCTION_LETTERS, {"ErrorCode": "200", "ErrorMessage": REJECTION}, "RejectedEvent"),
         (
             FUNCTION_LETTERS,
-            {"ErrorMessage": "An error occurred (ThrottlingException) when calling"},
-            "ThrottlingException",
+            {"ErrorMessage": "ValidationException: DynamoDB did not take a write to table"},
+            "ValidationException",
         ),
         (FUNCTION_LETTERS, {"ErrorMessage": "2026 Task timed out after 20.00 seconds"}, "Timeout"),
         (FUNCTION_LETTERS, {"ErrorMessage": "something else"}, "Unknown"),
@@ -142,14 +142,14 @@ def test_a_front_door_message_goes_back_to_the_front_door(stage):
 def test_only_one_kind_of_error_is_sent_and_the_rest_stays(stage):
     # GIVEN a rejected and a throttled event
     give_up(FUNCTION_LETTERS, EVENT, ErrorMessage=REJECTION)
-    give_up(FUNCTION_LETTERS, EVENT, ErrorMessage="An error occurred (ThrottlingException) when calling")
+    give_up(FUNCTION_LETTERS, EVENT, ErrorMessage="ValidationException: DynamoDB did not take a write to table")
 
     # WHEN the throttled ones are redriven
-    with select(stage, only="ThrottlingException") as selection:
+    with select(stage, only="ValidationException") as selection:
         sent = list(redrive(stage, selection, events_per_second=1000))
 
     # THEN the rejected one still lies there, in sight
-    assert [letter.error for letter in sent] == ["ThrottlingException"]
+    assert [letter.error for letter in sent] == ["ValidationException"]
     assert [letter.error for letter in letters(stage)] == ["RejectedEvent"]
 
 

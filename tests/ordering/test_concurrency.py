@@ -6,8 +6,8 @@ On DynamoDB Local only: moto is not made for threads, and fails with "dictionary
 import random
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
+from pydynox.pydynox_core import DynamoDBClient
 
 from functions.state.table import Table
 from tests.ordering.engines import dynamodb_local_engine
@@ -27,7 +27,7 @@ def test_many_threads_that_apply_one_history_at_once_end_as_the_oracle_says(prod
     rng.shuffle(changes)
 
     with dynamodb_local_engine(prod.state, dynamodb_local_endpoint) as engine:
-        client = boto3.client("dynamodb", endpoint_url=dynamodb_local_endpoint)
+        client = DynamoDBClient(endpoint_url=dynamodb_local_endpoint)
         tables = {"enrollments": Table(client, "enrollments"), "sis_batches": Table(client, "sis_batches")}
 
         # WHEN sixteen threads apply them at once

@@ -7,9 +7,9 @@ reports as failed is delivered again, as Lambda would, and after Lambda the redr
 import random
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.ordering.engines import Engine, dynamodb_local_engine, load_handlers, shorten_pauses
+from functions.state.table import WriteFailed
+from tests.ordering.engines import Engine, dynamodb_local_engine, load_handlers
 from tests.ordering.histories import random_history, spell
 from tests.ordering.microburst import faults, microburst
 from tests.ordering.oracle import tables_after, version_of
@@ -24,9 +24,8 @@ def proxy(dynamodb_local_endpoint, tmp_path_factory):
 
 
 @pytest.fixture
-def faulty_engine(prod, dynamodb_local_endpoint, proxy, monkeypatch):
+def faulty_engine(prod, dynamodb_local_endpoint, proxy):
     """Functions whose every request passes the proxy; the tests look past it."""
-    shorten_pauses(monkeypatch.setattr)
     with dynamodb_local_engine(prod.state, dynamodb_local_endpoint) as engine:
         yield Engine(engine.tables, load_handlers(proxy.endpoint))
 
@@ -43,7 +42,7 @@ def stored_version(engine, fact):
 def test_a_history_told_to_a_failing_dynamodb_ends_as_the_oracle_says(faulty_engine, proxy):
     # GIVEN a history, shuffled and each event three times
     rng = random.Random(20)
-    facts = random_history(rng, 120)
+    facts = random_history(rng, 60)
     told = facts * 3
     rng.shuffle(told)
 
@@ -53,7 +52,7 @@ def test_a_history_told_to_a_failing_dynamodb_ends_as_the_oracle_says(faulty_eng
         fact = told.pop(0)
         try:
             outcome = faulty_engine.deliver(spell(fact, rng))
-        except (ClientError, BotoCoreError):
+        except WriteFailed:
             redelivered += 1
             told.insert(rng.randint(0, len(told)), fact)
             continue

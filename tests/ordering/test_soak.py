@@ -4,14 +4,12 @@ import random
 
 import pytest
 
-from tests.ordering.engines import shorten_pauses
 from tests.ordering.soak import faulty_engine, soak
 
 
 @pytest.mark.slow
-def test_a_short_soak_loses_nothing_and_ends_as_the_oracle_says(tmp_path, monkeypatch):
+def test_a_short_soak_loses_nothing_and_ends_as_the_oracle_says(tmp_path):
     # GIVEN a DynamoDB that fails one request in twenty
-    shorten_pauses(monkeypatch.setattr)
     with faulty_engine(tmp_path) as engine:
         # WHEN a thousand events, shuffled, duplicated and some of them invalid, are told
         report = soak(engine, random.Random(1), 1000)
