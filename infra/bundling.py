@@ -16,7 +16,8 @@ from infra.settings import Target
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 
-# Of folders of which the functions need little: what they need. botocore carries the models of 400 services.
+# Of folders of which the functions need little: what they need. botocore carries the models of 400 services, pydynox an
+# ORM around the core that writes.
 _KEPT = {
     "botocore/data": {
         *("dynamodb", "events", "endpoints.json", "partitions.json"),
@@ -24,6 +25,7 @@ _KEPT = {
     },
     "aws_lambda_powertools/utilities": {"__init__.py", "jmespath_utils", "parser", "typing"},
     "aws_lambda_powertools/utilities/parser/models": {"__init__.py", "event_bridge.py"},
+    "pydynox": {"__init__.py", "exceptions.py", "pydynox_core.*"},
 }
 # What no function imports (a test imports every handler from the asset), and what describes the files as they came.
 _DROPPED = (
@@ -38,7 +40,6 @@ _DROPPED = (
     "pydantic/experimental",
     "pydantic/mypy.py",
     "pydantic/v1",
-    "pydynox/testing",
     "urllib3/contrib/emscripten",
 )
 
@@ -87,12 +88,19 @@ def build_asset(output: Path, target: Target) -> None:
 
 def _trim(asset: Path) -> None:
     """Take out what no function reads: nine tenths of what the requirements bring."""
-    unread = [part for folder, kept in _KEPT.items() for part in (asset / folder).iterdir() if part.name not in kept]
+    unread = [
+        part
+        for folder, kept in _KEPT.items()
+        for part in (asset / folder).iterdir()
+        if not any(part.match(pattern) for pattern in kept)
+    ]
     for part in [*unread, *(part for pattern in _DROPPED for part in asset.glob(pattern))]:
         if part.is_dir():
             shutil.rmtree(part)
         else:
             part.unlink()
+    # It would load an ORM and asyncio, a sixth of the start, for names that the functions do not use.
+    (asset / "pydynox" / "__init__.py").write_text("")
 
 
 def _compile(asset: Path, target: Target) -> None:

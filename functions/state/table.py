@@ -78,8 +78,8 @@ def snapshot_update(change: Change) -> dict[str, Any]:
 def _snapshot_expressions(kept: tuple[str, ...], cleared: tuple[str, ...], version_attribute: str) -> dict[str, Any]:
     """What an update says before it comes to its values, of which `:0` is that of the first name in `kept`.
 
-    Every name stands behind a `#`: `type` and `state`, for two, are reserved words in DynamoDB. Numbers stand for them,
-    since a placeholder is sent four times, and signed.
+    Every name stands behind a `#`: `type` and `state`, for two, are reserved words in DynamoDB. What stands there is a
+    number, since it is sent four times, and signed.
     """
     update = "SET " + ", ".join([*(f"#{number} = :{number}" for number in range(len(kept))), "#version = :version"])
     if cleared:

@@ -22,6 +22,11 @@ HANDLERS = [
     "functions.unfinished_imports.handler",
 ]
 MEGABYTE = 1_000_000
+SETTINGS = (
+    *("ENROLLMENTS_TABLE", "SIS_BATCHES_TABLE", "UNFINISHED_INDEX"),
+    *("EVENT_BUS", "FORWARD_ALL_EVENTS", "FUTURE_TOLERANCE_MINUTES"),
+)
+ENVIRONMENT = {name: os.environ[name] for name in (*SETTINGS, "AWS_REGION", "AWS_DEFAULT_REGION", "PATH")}
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +52,25 @@ def test_every_handler_is_imported_from_the_asset_alone(asset, handler):
     program = f"import sys; sys.path.insert(0, {str(asset)!r}); import {module} as m; assert callable(m.{attribute})"
 
     # WHEN it imports the handler, with the settings that infra gives, THEN it finds everything
-    settings = (
-        "ENROLLMENTS_TABLE",
-        "SIS_BATCHES_TABLE",
-        "UNFINISHED_INDEX",
-        "EVENT_BUS",
-        "FORWARD_ALL_EVENTS",
-        "FUTURE_TOLERANCE_MINUTES",
-    )
-    environment = {name: os.environ[name] for name in (*settings, "AWS_REGION", "PATH")}
-    environment["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
     ran = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program], env=environment, check=False, capture_output=True, text=True
+        [sys.executable, "-I", "-S", "-c", program], env=ENVIRONMENT, check=False, capture_output=True, text=True
     )
     assert ran.stderr == ""
     assert ran.returncode == 0
+
+
+def test_a_function_of_an_event_loads_nothing_but_the_core_of_its_client(asset):
+    # WHEN an interpreter that has nothing else imports one from the asset
+    program = (
+        f"import sys; sys.path.insert(0, {str(asset)!r}); import functions.handlers.enrollment_updated; "
+        "print(*(name for name in sys.modules if name.split('.')[0] in ('asyncio', 'botocore', 'pydynox')))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], env=ENVIRONMENT, check=True, capture_output=True, text=True
+    )
+
+    # THEN the rest of pydynox is not there (Powertools names itself to botocore, if it is there)
+    assert set(ran.stdout.split()) - {"botocore"} == {"pydynox", "pydynox.exceptions", "pydynox.pydynox_core"}
 
 
 def test_the_zipped_asset_of_lambda_is_small(lambda_asset, tmp_path):
