@@ -11,8 +11,8 @@ from tests.ordering.soak import faulty_engine, soak
 def test_a_short_soak_loses_nothing_and_ends_as_the_oracle_says(tmp_path):
     # GIVEN a DynamoDB that fails one request in twenty
     with faulty_engine(tmp_path) as engine:
-        # WHEN a thousand events, shuffled, duplicated and some of them invalid, are told
-        report = soak(engine, random.Random(1), 1000)
+        # WHEN five hundred events, shuffled, duplicated and some of them invalid, are told
+        report = soak(engine, random.Random(1), 500)
 
     # THEN every kind of thing happened, nothing is lost, and no item differs
     assert report.outcomes.keys() == {"Applied", "Duplicate", "Stale", "Rejected"}
