@@ -8,11 +8,9 @@ import os
 from importlib import import_module
 from typing import Any
 
+from infra.front_door import BATCH_SIZE
 from tests.canvas import EVENT_NAMES, at_the_front_door, example
 from tests.context import FunctionContext
-
-_BATCH = 10
-"""Messages in a full batch, as `infra.front_door` asks SQS for them."""
 
 
 class CountingBus:
@@ -36,5 +34,5 @@ def put_events_calls_per_event(batches: int) -> float:
     messages = itertools.cycle(json.dumps(example(event_name)) for event_name in EVENT_NAMES)
     with contextlib.redirect_stdout(io.StringIO()):  # its metrics
         for _ in range(batches):
-            relay.handler(at_the_front_door(*itertools.islice(messages, _BATCH)), FunctionContext())
-    return bus.calls / (batches * _BATCH)
+            relay.handler(at_the_front_door(*itertools.islice(messages, BATCH_SIZE)), FunctionContext())
+    return bus.calls / (batches * BATCH_SIZE)

@@ -18,7 +18,8 @@ INSTRUCTURE_ACCOUNT = "636161780776"
 Source: Canvas Community, "How Do I Configure Live Events for Canvas Data?".
 """
 
-_BATCH = 10
+BATCH_SIZE = 10
+"""Messages that the relay is handed at most: as many as one `PutEvents` call takes."""
 
 
 class FrontDoor(Construct):
@@ -64,5 +65,5 @@ class FrontDoor(Construct):
         ).function
         bus.grant_put_events_to(self.relay)
         self.relay.add_event_source(
-            sources.SqsEventSource(self.queue, batch_size=_BATCH, report_batch_item_failures=True)
+            sources.SqsEventSource(self.queue, batch_size=BATCH_SIZE, report_batch_item_failures=True)
         )
