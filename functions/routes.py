@@ -6,6 +6,10 @@ Standard library only: `infra` reads it to build the rules and the functions.
 from dataclasses import dataclass
 from typing import Literal
 
+SOURCE = "canvas"
+CORRECTION_SOURCE = "canvas-live-state"
+"""`source` of the events on the bus: what Canvas sent, and what corrects the tables."""
+
 TableName = Literal["enrollments", "sis_batches"]
 
 
@@ -36,16 +40,6 @@ ROUTES = (
     Route(event_name="sis_batch_updated", table="sis_batches"),
 )
 
-EVENT_NAMES = frozenset(route.event_name for route in ROUTES)
+ROUTE_OF = {route.event_name: route for route in ROUTES}
 
-
-def route_of(event_name: str) -> Route:
-    """The route of `event_name`.
-
-    Raises:
-        LookupError: no function of ours takes this event.
-    """
-    for route in ROUTES:
-        if route.event_name == event_name:
-            return route
-    raise LookupError(f"{event_name} has no route: add it to functions/routes.py")
+EVENT_NAMES = frozenset(ROUTE_OF)

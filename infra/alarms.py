@@ -1,6 +1,6 @@
-"""Alarms: each says what it means and where the runbook goes on."""
+"""Alarms: each names its meaning and its section in the runbook."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -12,11 +12,12 @@ from functions.routes import ROUTES
 from infra.settings import Settings
 
 NAMESPACE = "CanvasLiveState"
+PERIOD = cdk.Duration.minutes(5)
 _RUNBOOK = "docs/operations.md"
 
 
 class Alarms(Construct):
-    """The stage's alarms, all of which tell one topic."""
+    """The stage's alarms, all of which notify one topic."""
 
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, settings: Settings) -> None:
         super().__init__(scope, construct_id)
@@ -34,7 +35,7 @@ class Alarms(Construct):
         periods: int = 1,
         silence: bool = False,
     ) -> None:
-        """An alarm when `metric` reaches `threshold`; of `silence`, when it stays below, or tells nothing at all."""
+        """An alarm when `metric` reaches `threshold`; of `silence`, when it stays below or has no data."""
         if self._without_math and isinstance(metric, cloudwatch.MathExpression):
             return  # the emulator refuses the whole stack for one such alarm
         anchor = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in construct_id)
@@ -57,32 +58,26 @@ class Alarms(Construct):
         self.all.append(alarm)
 
 
-def ours(name: str, statistic: str = "Sum", *, event_name: str | None = None) -> cloudwatch.Metric:
-    """A metric that our functions count; those of the event functions have the dimension `event_name`."""
+def custom_metric(name: str, statistic: str = "Sum", *, event_name: str | None = None) -> cloudwatch.Metric:
+    """A metric that our functions record; those of the event functions have the dimension `event_name`."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
         statistic=statistic,
         dimensions_map={"event_name": event_name} if event_name else None,
-        period=cdk.Duration.minutes(5),
+        period=PERIOD,
         label=event_name or name,
     )
 
 
-def per_event(name: str, statistic: str = "Sum") -> dict[str, cloudwatch.IMetric]:
+def metric_by_event(name: str, statistic: str = "Sum") -> list[cloudwatch.IMetric]:
     """The metric of each event function."""
-    return {route.event_name: ours(name, statistic, event_name=route.event_name) for route in ROUTES}
+    return [custom_metric(name, statistic, event_name=route.event_name) for route in ROUTES]
 
 
-def combined(
-    function: str, label: str, metrics: Mapping[str, cloudwatch.IMetric] | Sequence[cloudwatch.IMetric]
-) -> cloudwatch.MathExpression:
-    """`SUM` or `MAX` over at most ten metrics, as many as an alarm may look at."""
-    listed = list(metrics.values()) if isinstance(metrics, Mapping) else list(metrics)
-    using = {f"m{number}": metric for number, metric in enumerate(listed)}
+def metric_math(function: str, label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.MathExpression:
+    """`SUM` or `MAX` over at most ten metrics, as many as an alarm may evaluate."""
+    using = {f"m{number}": metric for number, metric in enumerate(metrics)}
     return cloudwatch.MathExpression(
-        expression=f"{function}([{', '.join(using)}])",
-        using_metrics=using,
-        label=label,
-        period=cdk.Duration.minutes(5),
+        expression=f"{function}([{', '.join(using)}])", using_metrics=using, label=label, period=PERIOD
     )

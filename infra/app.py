@@ -1,12 +1,14 @@
-"""The app: which stacks there are, and the checks that every synthesis passes."""
+"""The CDK app: its stacks, and the checks that every synthesis passes."""
+
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from infra.monitoring_stack import MonitoringStack
-from infra.processing_stack import ProcessingStack
+from functions.routes import ROUTES, Route
+from infra.data_stack import DataStack
+from infra.pipeline_stack import PipelineStack
 from infra.settings import PROJECT, Settings, settings_of
-from infra.state_stack import StateStack
 
 _ACKNOWLEDGED = {
     "AwsSolutions::AwsSolutions-L1": "The runtime is pinned on purpose: the asset's bytecode and wheels are built for "
@@ -17,23 +19,20 @@ _ACKNOWLEDGED_ON_EMULATOR = {
 }
 
 
-def build(app: cdk.App) -> tuple[StateStack, ProcessingStack, MonitoringStack]:
+def build(app: cdk.App, *, routes: Sequence[Route] = ROUTES) -> tuple[DataStack, PipelineStack]:
     """Add to `app` the stacks of the stage that its context names (`-c stage=…`, `dev` where it names none).
 
     Raises:
-        ValueError: there is no such stage.
+        ValueError: there is no such stage, or one of its settings cannot be deployed.
     """
     settings = settings_of(app.node.try_get_context("stage") or "dev")
-    state = StateStack(app, settings.stack_name("state"), settings=settings, **_stack_properties(settings))
-    processing = ProcessingStack(
-        app, settings.stack_name("processing"), state=state, settings=settings, **_stack_properties(settings)
-    )
-    monitoring = MonitoringStack(
+    data = DataStack(app, settings.stack_name("data"), settings=settings, **_stack_properties(settings))
+    pipeline = PipelineStack(
         app,
-        settings.stack_name("monitoring"),
-        state=state,
-        processing=processing,
+        settings.stack_name("pipeline"),
+        data=data,
         settings=settings,
+        routes=routes,
         **_stack_properties(settings),
     )
     cdk.Tags.of(app).add("project", PROJECT)
@@ -43,7 +42,7 @@ def build(app: cdk.App) -> tuple[StateStack, ProcessingStack, MonitoringStack]:
     cdk.Validations.of(app).acknowledge(
         *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in acknowledged.items())
     )
-    return state, processing, monitoring
+    return data, pipeline
 
 
 def _stack_properties(settings: Settings) -> dict[str, object]:

@@ -1,70 +1,83 @@
 """The dashboard: one look from the top, "is it healthy?", down to what it costs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.alarms import Alarms, ours, per_event
-from infra.processing_stack import ProcessingStack
-from infra.state_stack import StateStack
+from functions.routes import TableName
+from infra.alarms import PERIOD, Alarms, custom_metric, metric_by_event
+from infra.event_route import EventRoute
+from infra.ingestion import Ingestion
 
 _WIDTH = 24
 _OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
 
 
 class Dashboard(Construct):
-    """Rows: health, events and outcomes, lag, failures, cost drivers."""
+    """Rows: health, events and outcomes, lag, failures, queues, cost drivers."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, state: StateStack, processing: ProcessingStack, alarms: Alarms
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        tables: Mapping[TableName, dynamodb.ITableV2],
+        ingestion: Ingestion,
+        routes: Mapping[str, EventRoute],
+        alarms: Alarms,
     ) -> None:
         super().__init__(scope, construct_id)
-        consumers = processing.consumers.values()
-        relay = processing.front_door.relay
-        dead_letters = [
-            queue.metric_approximate_number_of_messages_visible(label=queue.node.path.split("/", 1)[1])
-            for queue in processing.dead_letter_queues
+        functions = [route.function for route in routes.values()]
+        dead_letters = [ingestion.dead_letters, *(route.dead_letters for route in routes.values())]
+        queues = [ingestion.queue, *(route.queue for route in routes.values())]
+        write_units = [
+            table.metric_consumed_write_capacity_units(statistic="Sum", period=PERIOD) for table in tables.values()
         ]
         rows: list[list[cloudwatch.IWidget]] = [
             [cloudwatch.AlarmStatusWidget(title="Is it healthy?", alarms=alarms.all, width=_WIDTH, height=4)],
-            [_graph(name, per_event(name).values(), len(_OUTCOMES)) for name in _OUTCOMES],
+            [_graph(name, metric_by_event(name), len(_OUTCOMES)) for name in _OUTCOMES],
             [
-                _graph("Event lag, p50", per_event("EventLag", "p50").values(), 2),
-                _graph("Event lag, p99", per_event("EventLag", "p99").values(), 2),
+                _graph("Event lag, p50", metric_by_event("EventLag", "p50"), 2),
+                _graph("Event lag, p99", metric_by_event("EventLag", "p99"), 2),
             ],
             [
-                _graph("Dead letters", dead_letters, 3),
-                _graph("Function errors", [consumer.function.metric_errors() for consumer in consumers], 3),
-                _graph("Relay: not forwarded", [ours("Unreadable"), ours("ForwardFailed"), relay.metric_errors()], 3),
-            ],
-            [
-                _graph("Unknown states", per_event("UnknownState").values(), 3),
-                _graph("Unfinished imports", [ours("ImportsUnfinished", "Maximum")], 3),
+                _graph("Retried", [*metric_by_event("Retried"), custom_metric("Retried")], 3),
                 _graph(
-                    "Front door: oldest message",
-                    [processing.front_door.queue.metric_approximate_age_of_oldest_message()],
+                    "Dead-lettered messages",
+                    [
+                        queue.metric_approximate_number_of_messages_visible(label=_label(queue))
+                        for queue in dead_letters
+                    ],
                     3,
                 ),
+                _graph("Function errors", [function.metric_errors() for function in functions], 3),
             ],
             [
-                _graph("Cost: invocations", [consumer.function.metric_invocations() for consumer in consumers], 4),
-                _graph("Cost: relay batches", [relay.metric_invocations()], 4),
-                _graph("Cost: events", [ours("Forwarded"), ours("Ignored")], 4),
                 _graph(
-                    "Cost: write units",
-                    [
-                        table.metric_consumed_write_capacity_units(statistic="Sum", period=cdk.Duration.minutes(5))
-                        for table in state.tables.values()
-                    ],
-                    4,
+                    "Oldest message, by queue",
+                    [queue.metric_approximate_age_of_oldest_message(label=_label(queue)) for queue in queues],
+                    3,
                 ),
+                _graph("Unknown states", metric_by_event("UnknownState"), 3),
+                _graph("Unfinished imports", [custom_metric("ImportsUnfinished", "Maximum")], 3),
+            ],
+            [
+                _graph("Cost: invocations", [function.metric_invocations() for function in functions], 4),
+                _graph("Cost: relay batches", [ingestion.relay.metric_invocations()], 4),
+                _graph("Cost: events", [custom_metric(name) for name in ("Forwarded", "Ignored", "Foreign")], 4),
+                _graph("Cost: write units", write_units, 4),
             ],
         ]
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", widgets=rows)
 
 
-def _graph(title: str, metrics: Iterable[cloudwatch.IMetric], beside: int) -> cloudwatch.GraphWidget:
-    listed: Sequence[cloudwatch.IMetric] = list(metrics)
-    return cloudwatch.GraphWidget(title=title, left=listed, width=_WIDTH // beside, height=6)
+def _label(queue: sqs.IQueue) -> str:
+    """`EnrollmentCreated/Queue`, for example."""
+    return queue.node.path.split("/", 1)[1]
+
+
+def _graph(title: str, metrics: Sequence[cloudwatch.IMetric], beside: int) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=metrics, width=_WIDTH // beside, height=6)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NAMESPACE = "CanvasLiveState"
 OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
+"""What becomes of an event in the end: one of these, however often it is retried."""
+RETRIED = "Retried"
+_COUNTED = (*OUTCOMES, RETRIED)
 
 _LAST_SEEN_WITHIN = timedelta(days=14)
 _PERIOD_SECONDS = 300
@@ -25,7 +28,7 @@ _PERIOD_SECONDS = 300
 
 @dataclass
 class Activity:
-    """Of one event: how often each outcome was counted, and when any was last."""
+    """Of one event: how often each outcome and retry was counted, and when any was last."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     last_seen: datetime | None = None
@@ -45,7 +48,7 @@ def activity_in_logs(stage: Stage, *, since: datetime) -> Activities:
     activities: Activities = {route.event_name: Activity() for route in ROUTES}
     for metrics in _embedded_metrics(stage, since):
         at = datetime.fromtimestamp(metrics["_aws"]["Timestamp"] / 1000, UTC)
-        for name in OUTCOMES:
+        for name in _COUNTED:
             if name in metrics and at >= since:
                 activities[metrics["event_name"]].count(name, int(sum(metrics[name])), at)
     return activities
@@ -54,7 +57,7 @@ def activity_in_logs(stage: Stage, *, since: datetime) -> Activities:
 def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
     """What the functions counted since then, read from CloudWatch; last seen within a fortnight, to five minutes."""
     now = datetime.now(UTC)
-    asked = [(route.event_name, outcome) for route in ROUTES for outcome in OUTCOMES]
+    asked = [(route.event_name, outcome) for route in ROUTES for outcome in _COUNTED]
     pages = (
         stage.client("cloudwatch")
         .get_paginator("get_metric_data")
@@ -75,28 +78,33 @@ def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
 
 
 def total(activities: Activities) -> int:
-    """All outcomes together: one for each delivery that a function has dealt with."""
-    return sum(activity.outcomes.total() for activity in activities.values())
+    """All outcomes together: one for each event that a function has finished."""
+    return sum(activity.outcomes[name] for activity in activities.values() for name in OUTCOMES)
+
+
+def retries(activities: Activities) -> int:
+    """How often a message failed and was delivered again."""
+    return sum(activity.outcomes[RETRIED] for activity in activities.values())
 
 
 def activity_table(activities: Activities, title: str) -> Table:
     """The counts as a table with a closing sum."""
     table = Table("event", title=title, title_justify="left", show_footer=True)
     table.columns[0].footer = "all"
-    for name in OUTCOMES:
+    for name in _COUNTED:
         number = sum(activity.outcomes[name] for activity in activities.values())
         table.add_column(name.lower(), justify="right", footer=str(number))
     table.add_column("last seen")
     for event_name, activity in activities.items():
         last_seen = format_timestamp(activity.last_seen)[:19] + "Z" if activity.last_seen else "-"
-        table.add_row(event_name, *(str(activity.outcomes[name]) for name in OUTCOMES), last_seen)
+        table.add_row(event_name, *(str(activity.outcomes[name]) for name in _COUNTED), last_seen)
     return table
 
 
 def _embedded_metrics(stage: Stage, since: datetime) -> Iterator[dict[str, Any]]:
     """The lines of CloudWatch's embedded metric format that an event function has written."""
     logs: CloudWatchLogsClient = stage.client("logs")
-    for group in stage.resources("processing", "AWS::Logs::LogGroup").values():
+    for group in stage.resources("pipeline", "AWS::Logs::LogGroup").values():
         lines = logs.get_paginator("filter_log_events").paginate(
             logGroupName=group, startTime=int(since.timestamp() * 1000)
         )

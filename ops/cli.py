@@ -1,6 +1,7 @@
 """`ops`: the operator's command line."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +11,21 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic_core import PydanticCustomError
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from functions.canvas.fields import parse_timestamp
 from ops import demo as demo_story
 from ops import tables
 from ops.activity import activity_in_logs, activity_in_metrics
-from ops.dead_letters import DeadLetter, Queue, count_dead_letters, dead_letter_queues, summary_table
+from ops.dead_letters import (
+    MALFORMED,
+    REJECTED,
+    DeadLetter,
+    DeadLetterBatch,
+    DeadLetterQueue,
+    dead_letter_queues,
+    summary_table,
+)
 from ops.failure import OperatorError
 from ops.local.checkout import ENV_FILE
 from ops.local.deployment import STAGE as LOCAL_STAGE
@@ -24,8 +33,8 @@ from ops.local.deployment import deploy, running_stage
 from ops.local.emulator import Emulator
 from ops.publishing import publish as publish_events
 from ops.publishing import read_events
-from ops.redrive import Selection, export
-from ops.redrive import redrive as redrive_letters
+from ops.redrive import export, selection
+from ops.redrive import redrive as redrive_messages
 from ops.replay import follow_replay, start_replay
 from ops.stage import Stage
 from ops.status import status_of
@@ -47,7 +56,7 @@ def main() -> None:
     except OperatorError as error:
         _fail(str(error))
     except (BotoCoreError, ClientError) as error:
-        _fail(f"AWS did not do it: {error}\nCheck your credentials, region and permissions.")
+        _fail(f"AWS request failed: {error}\nCheck your credentials, region and permissions.")
 
 
 @app.command()
@@ -72,10 +81,10 @@ def down() -> None:
 
 @app.command()
 def demo() -> None:
-    """Deploy to the emulator, tell it a story out of order, show the tables, stop."""
+    """Deploy to the emulator, send it events out of order, show the tables, stop."""
     was_running = Emulator.running() is not None
     try:
-        demo_story.tell(_up(), console)
+        demo_story.run(_up(), console)
     finally:
         if not was_running:
             down()
@@ -87,12 +96,14 @@ def publish(
     stage: StageName = LOCAL_STAGE,
     rate: Annotated[float, typer.Option(help="events a second", min=0.01)] = 10,
 ) -> None:
-    """Send events to the front-door queue, as Canvas does."""
+    """Send events to the ingestion queue, as Canvas does."""
     events = [event for file in files for event in read_events(file)]
     target = _stage(stage)
     with Progress(console=console) as progress:
         for _ in progress.track(
-            publish_events(target, events, events_per_second=rate), total=len(events), description="to the front door"
+            publish_events(target, events, events_per_second=rate),
+            total=len(events),
+            description="to the ingestion queue",
         ):
             pass
     console.print(f"Events sent: {len(events)}")
@@ -103,34 +114,42 @@ def redrive(
     stage: StageName = LOCAL_STAGE,
     queue: Annotated[str | None, typer.Option(help="one dead-letter queue, by the name that --dry-run shows")] = None,
     only: Annotated[str | None, typer.Option(help="one kind of error, as --dry-run shows it")] = None,
-    rate: Annotated[float, typer.Option(help="events a second", min=0.01)] = 10,
+    rate: Annotated[float, typer.Option(help="messages a second", min=0.01)] = 100,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would be sent, and send nothing")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list all messages, and send nothing")] = False,
     export_to: Annotated[
         Path | None, typer.Option("--export", help="write the messages to a new file, and send nothing")
     ] = None,
     discard: Annotated[bool, typer.Option("--discard", help="with --export: remove what was written")] = False,
 ) -> None:
-    """Send what the dead-letter queues hold back to the bus; what failed at the front door, back there.
+    """Send dead-lettered messages back to the queues in which they failed.
 
-    Stop it with Ctrl-C at any moment, repeat it as often as you like: an event that comes again changes nothing.
+    What was rejected is sent only when it is named: --only RejectedEvent. Stop with Ctrl-C at any moment, repeat as
+    often as you like: an event that is delivered again changes nothing.
     """
     if discard and export_to is None:
         raise OperatorError("--discard needs --export FILE: what is not written somewhere would be lost.")
     target = _stage(stage)
-    queues = _queues(target, queue)
-    # How many have one kind of error shows only as they are read.
-    expected = sum(count_dead_letters(target, queues).values()) if only is None else None
-    with Selection(target, queues, only=only) as selection:
+    selected = selection(only) if only or not (dry_run or export_to) else lambda _: True
+    with DeadLetterBatch(target, _queues(target, queue)) as batch:
         if dry_run:
-            done = [letter for batch in selection.batches() for letter in batch]
+            done = _collect(
+                (letter for letters in batch.receive() for letter in letters if selected(letter)), "reading"
+            )
         elif export_to is not None:
-            done = _collect(export(selection, export_to, discard=discard), "exporting", expected)
+            done = _collect(export(batch, selected, export_to, discard=discard), "exporting")
         else:
-            done = _collect(redrive_letters(target, selection, events_per_second=rate), "sending back", expected)
+            done = _collect(redrive_messages(target, batch, selected, messages_per_second=rate), "sending back")
+        left = list(batch.left.values())
     console.print(summary_table(done, now=datetime.now(UTC)))
-    verb = "To send back" if dry_run else f"Written to {export_to}" if export_to else "Sent back"
+    verb = "Found" if dry_run else f"Written to {export_to}" if export_to else "Sent back"
     console.print(f"{verb}: {len(done)}")
+    newer = [letter for letter in left if batch.is_newer(letter)]
+    if newer:
+        console.print(f"Dead-lettered since this command began: {len(newer)}. Run it again for these.")
+    if not dry_run and export_to is None:
+        for sentence in _why_not_sent([letter for letter in left if not selected(letter)]):
+            console.print(sentence)
 
 
 @app.command()
@@ -217,7 +236,7 @@ def _show(table: Callable[[Stage, str], RenderableType], stage: str, key: str) -
     console.print(table(_stage(stage), key))
 
 
-def _queues(stage: Stage, name: str | None) -> list[Queue]:
+def _queues(stage: Stage, name: str | None) -> list[DeadLetterQueue]:
     queues = dead_letter_queues(stage)
     named = [queue for queue in queues if name in {None, queue.name}]
     if not named:
@@ -225,11 +244,12 @@ def _queues(stage: Stage, name: str | None) -> list[Queue]:
     return named
 
 
-def _collect(letters: Iterator[DeadLetter], description: str, expected: int | None) -> list[DeadLetter]:
-    """All of `letters`, with progress towards about `expected`; those until then when the operator stops it."""
+def _collect(letters: Iterator[DeadLetter], description: str) -> list[DeadLetter]:
+    """All of `letters`, with progress; those until then when the operator stops it."""
     done: list[DeadLetter] = []
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
-        task = progress.add_task(description, total=expected)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f}"))
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(description, total=None)
         try:
             for letter in letters:
                 done.append(letter)
@@ -237,6 +257,18 @@ def _collect(letters: Iterator[DeadLetter], description: str, expected: int | No
         except KeyboardInterrupt:
             console.print("Stopped. What was not dealt with is still in its queue.")
     return done
+
+
+def _why_not_sent(left: list[DeadLetter]) -> Iterator[str]:
+    """What a redrive did not send back, by error, and what to do about it."""
+    for error, count in Counter(letter.error for letter in left).items():
+        if error in REJECTED:
+            advice = f"they fail again until the cause is gone; then --only {error}"
+        elif error == MALFORMED:
+            advice = f"look at them with --dry-run, remove them with --only {error} --export FILE --discard"
+        else:
+            advice = "not selected"
+        yield f"Not sent back: {count} {error}: {advice}"
 
 
 def _instant(option: str, written: str) -> datetime:

@@ -1,166 +1,255 @@
-"""What lies in the dead-letter queues of a stage, and why."""
+"""Reads the dead-letter queues of a stage: which messages failed, how, and why."""
 
 import json
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.table import Table
 
+from functions.routes import EVENT_NAMES
+from ops.failure import OperatorError
 from ops.stage import Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-FRONT_DOOR = "FrontDoor"
-UNKNOWN_ERROR = "Unknown"
+REJECTED = frozenset({"RejectedEvent", "UnreadableMessage"})
+"""The errors of what can never succeed as it is."""
 
+RETRIES_EXHAUSTED = "RetriesExhausted"
+MALFORMED = "Malformed"
+
+BATCH_SIZE = 10
 _HIDDEN_SECONDS = 15 * 60
-_BATCH = 10
-_WRITE_FAILED = re.compile(r"(\w+Exception): DynamoDB did not take a write")
-_REJECTED = "#rejected-events"
-_TIMED_OUT = "Task timed out"
+_WAIT_SECONDS = 1
+_EMPTY_ANSWERS = 3
+_MOST_CONTRADICTIONS = 10
+_SUFFIX = "DeadLetters"
 
 
 @dataclass(frozen=True)
-class Queue:
-    """A dead-letter queue: the logical id of its stack resource, without the hash, and its URL."""
+class DeadLetterQueue:
+    """A dead-letter queue: its name, its URL, and the URL of the queue that it serves."""
 
     name: str
     url: str
+    source_url: str
+
+    @property
+    def event_name(self) -> str | None:
+        """The Canvas event whose messages fail into it, `None` of the ingestion queue's."""
+        words = self.name.removesuffix(_SUFFIX)
+        return next((name for name in EVENT_NAMES if name.title().replace("_", "") == words), None)
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that was given up.
+    """A dead-lettered message.
 
     Attributes:
-        queue: where it lies.
-        receipt: what deletes it, or shows it again.
-        error: the kind of failure: `RejectedEvent`, an AWS error code, `Timeout`, or `Unknown`.
-        given_up: when it came into the queue.
-        event: the event as the bus delivered it; `None` for a front-door message, which never was on the bus.
-        body: a front-door message as Canvas sent it, secrets and all.
+        queue: where it is.
+        message_id: how SQS names it.
+        receipt: deletes it, or makes it visible again.
+        error: the kind of failure, such as `RejectedEvent` or an error code of EventBridge.
+        reason: why, in a sentence without any value of the message.
+        sent_at: when it was sent to the queue; of a message that SQS moved, when it was first sent.
+        body: the EventBridge event, or the ingestion message as Canvas sent it.
     """
 
-    queue: Queue
+    queue: DeadLetterQueue
+    message_id: str
     receipt: str
     error: str
-    given_up: datetime
-    event: dict[str, Any] | None
+    reason: str
+    sent_at: datetime
     body: str
 
 
-def dead_letter_queues(stage: Stage) -> list[Queue]:
+def dead_letter_queues(stage: Stage) -> list[DeadLetterQueue]:
     """The dead-letter queues of `stage`, by name."""
-    queues = stage.resources("processing", "AWS::SQS::Queue")
-    return sorted(
-        (
-            Queue(re.sub(r"[0-9A-F]{8}$", "", logical_id), url)
-            for logical_id, url in queues.items()
-            if "DeadLetters" in logical_id
-        ),
-        key=lambda queue: queue.name,
-    )
+    return [
+        DeadLetterQueue(name, url, stage.queues[f"{name.removesuffix(_SUFFIX)}Queue"])
+        for name, url in sorted(stage.queues.items())
+        if name.endswith(_SUFFIX)
+    ]
 
 
-def count_dead_letters(stage: Stage, queues: Iterable[Queue]) -> dict[str, int]:
-    """The approximate number of messages in each of `queues`, by the queue's name."""
+def count_dead_letters(stage: Stage, queues: Iterable[DeadLetterQueue]) -> dict[str, int]:
+    """The approximate number of visible messages in each of `queues`, by the queue's name."""
     sqs: SQSClient = stage.client("sqs")
-    counted: Final = "ApproximateNumberOfMessages"
-    return {
-        queue.name: int(sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[counted])["Attributes"][counted])
-        for queue in queues
-    }
+    return {queue.name: _visible(sqs, queue) for queue in queues}
 
 
-def receive(stage: Stage, queues: Iterable[Queue]) -> Iterator[list[DeadLetter]]:
-    """Everything in `queues`, in batches of at most ten of one queue. What is received is hidden for a quarter hour."""
-    sqs: SQSClient = stage.client("sqs")
-    for queue in queues:
-        while True:
-            messages = sqs.receive_message(
-                QueueUrl=queue.url,
-                MaxNumberOfMessages=_BATCH,
-                VisibilityTimeout=_HIDDEN_SECONDS,
-                MessageAttributeNames=["All"],
-                MessageSystemAttributeNames=["SentTimestamp"],
-            ).get("Messages", [])
-            if not messages:
-                break
-            yield [_read(queue, message) for message in messages]
+class DeadLetterBatch:
+    """The dead-lettered messages of some queues, received and hidden from others while they are dealt with.
 
+    Used as a context: however it ends, every message that was received and not removed is made visible again.
 
-def delete(stage: Stage, letters: Iterable[DeadLetter]) -> None:
-    """Remove `letters` for good."""
-    sqs: SQSClient = stage.client("sqs")
-    for letter in letters:
-        sqs.delete_message(QueueUrl=letter.queue.url, ReceiptHandle=letter.receipt)
+    Attributes:
+        left: the messages that were received and not removed, by message id.
+    """
 
+    def __init__(self, stage: Stage, queues: Iterable[DeadLetterQueue]) -> None:
+        self._sqs: SQSClient = stage.client("sqs")
+        self._queues = list(queues)
+        self._began = _time_at_sqs(self._sqs, self._queues[0])
+        self.left: dict[str, DeadLetter] = {}
 
-def release(stage: Stage, letters: Iterable[DeadLetter]) -> None:
-    """Show `letters` again to whoever receives next."""
-    sqs: SQSClient = stage.client("sqs")
-    for letter in letters:
-        sqs.change_message_visibility(QueueUrl=letter.queue.url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for queue, letters in _by_queue(self.left.values()):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                for number, letter in enumerate(letters)
+            ]
+            # Entries that fail are visible already: their time was over.
+            self._sqs.change_message_visibility_batch(QueueUrl=queue.url, Entries=entries)  # type: ignore[arg-type]
+
+    def receive(self) -> Iterator[list[DeadLetter]]:
+        """The messages that were in the queues when this began, at most ten at a time, all of one queue.
+
+        A queue is at its end after several empty answers to long polls that agree with its own count: a short poll asks
+        a part of SQS' servers, and the count lags. Source: Amazon SQS developer guide, "Short and long polling".
+
+        Raises:
+            OperatorError: SQS keeps counting messages that it does not deliver.
+        """
+        empty, contradictions = Counter[DeadLetterQueue](), Counter[DeadLetterQueue]()
+        with ThreadPoolExecutor(len(self._queues)) as pool:
+            while asked := [queue for queue in self._queues if empty[queue] < _EMPTY_ANSWERS]:
+                for queue, new, undelivered in self._hold(asked, list(pool.map(self._poll, asked))):
+                    letters = [letter for letter in new if not self.is_newer(letter)]
+                    if letters:
+                        empty[queue] = 0
+                        yield letters
+                    elif not undelivered:
+                        empty[queue] += 1
+                    elif (contradictions := contradictions + Counter([queue]))[queue] == _MOST_CONTRADICTIONS:
+                        raise OperatorError(
+                            f"{queue.name} holds messages that SQS does not deliver now. "
+                            "Run the command again in a minute."
+                        )
+
+    def is_newer(self, letter: DeadLetter) -> bool:
+        """Whether `letter` was dead-lettered after this began, perhaps because it was sent back and failed again."""
+        return letter.sent_at > self._began
+
+    def remove(self, letters: Iterable[DeadLetter]) -> None:
+        """Delete `letters` from their queues."""
+        for queue, group in _by_queue(letters):
+            entries = [{"Id": str(number), "ReceiptHandle": letter.receipt} for number, letter in enumerate(group)]
+            failed = self._sqs.delete_message_batch(QueueUrl=queue.url, Entries=entries).get("Failed", [])  # type: ignore[arg-type]
+            # A receipt that has expired is no error: the message is received again, and applied again without effect.
+            errors = {failure["Code"] for failure in failed if "ReceiptHandle" not in failure["Code"]}
+            if errors:
+                raise OperatorError(f"SQS did not delete messages of {queue.name} ({', '.join(errors)}). Try again.")
+            for letter in group:
+                self.left.pop(letter.message_id, None)
+
+    def _poll(self, queue: DeadLetterQueue) -> tuple[list[DeadLetter], int]:
+        """At most ten messages of `queue`; where there were none, how many it counts all the same."""
+        messages = self._sqs.receive_message(
+            QueueUrl=queue.url,
+            MaxNumberOfMessages=BATCH_SIZE,
+            WaitTimeSeconds=_WAIT_SECONDS,
+            VisibilityTimeout=_HIDDEN_SECONDS,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        ).get("Messages", [])
+        return [_read(queue, message) for message in messages], 0 if messages else _visible(self._sqs, queue)
+
+    def _hold(
+        self, queues: list[DeadLetterQueue], answers: list[tuple[list[DeadLetter], int]]
+    ) -> list[tuple[DeadLetterQueue, list[DeadLetter], int]]:
+        """Note every message that was received, before any is dealt with; of each queue those that are new."""
+        held = set(self.left)
+        for received, _ in answers:
+            self.left |= {letter.message_id: letter for letter in received}
+        return [
+            (queue, [letter for letter in received if letter.message_id not in held], undelivered)
+            for queue, (received, undelivered) in zip(queues, answers, strict=True)
+        ]
 
 
 def summary_table(letters: Iterable[DeadLetter], *, now: datetime) -> Table:
-    """`letters`, grouped by queue and error, with the ages of the oldest and the newest."""
-    groups: defaultdict[tuple[str, str], list[DeadLetter]] = defaultdict(list)
+    """`letters`, grouped by queue, error and reason, with the ages of the oldest and the newest."""
+    groups: defaultdict[tuple[str, str, str], list[DeadLetter]] = defaultdict(list)
     for letter in letters:
-        groups[letter.queue.name, letter.error].append(letter)
-    table = Table("dead-letter queue", "error", title="Dead letters", title_justify="left")
+        groups[letter.queue.name, letter.error, letter.reason].append(letter)
+    table = Table("dead-letter queue", "error", title="Dead-lettered messages", title_justify="left")
+    table.add_column("reason", overflow="fold")
     for column in ("messages", "oldest", "newest"):
         table.add_column(column, justify="right")
-    for (queue, error), group in sorted(groups.items()):
-        times = [letter.given_up for letter in group]
-        table.add_row(queue, error, str(len(group)), _age(now - min(times)), _age(now - max(times)))
+    for (queue, error, reason), group in sorted(groups.items()):
+        times = [letter.sent_at for letter in group]
+        table.add_row(queue, error, reason, str(len(group)), _age(now - min(times)), _age(now - max(times)))
     return table
 
 
-def _read(queue: Queue, message: "MessageTypeDef") -> DeadLetter:
-    body = message["Body"]
-    event = None if queue.name.startswith(FRONT_DOOR) else _decoded(body)
-    reason = " ".join(
-        attribute.get("StringValue", "") for attribute in (message.get("MessageAttributes") or {}).values()
-    )
-    if event is not None and "requestPayload" in event:
-        # The emulator sends what Lambda sends to an on-failure destination.
-        reason = str((event.get("responsePayload") or {}).get("errorMessage", ""))
-        event = event["requestPayload"]
+def _time_at_sqs(sqs: "SQSClient", queue: DeadLetterQueue) -> datetime:
+    """The end of the present second by SQS' clock, which stamps the messages; the operator's may differ."""
+    answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) + timedelta(seconds=1)
+
+
+def _visible(sqs: "SQSClient", queue: DeadLetterQueue) -> int:
+    count: Final = "ApproximateNumberOfMessages"
+    return int(sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[count])["Attributes"][count])
+
+
+def _by_queue(letters: Iterable[DeadLetter]) -> Iterator[tuple[DeadLetterQueue, list[DeadLetter]]]:
+    """`letters` in groups of one queue, and of as many as a batch request takes."""
+    groups: defaultdict[DeadLetterQueue, list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
+        groups[letter.queue].append(letter)
+    for queue, group in groups.items():
+        for start in range(0, len(group), BATCH_SIZE):
+            yield queue, group[start : start + BATCH_SIZE]
+
+
+def _read(queue: DeadLetterQueue, message: "MessageTypeDef") -> DeadLetter:
+    error, reason = _failure(queue, message)
     return DeadLetter(
         queue=queue,
+        message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
-        error=_kind(reason, message.get("MessageAttributes") or {}),
-        given_up=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
-        event=event,
-        body=body,
+        error=error,
+        reason=reason,
+        sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
+        body=message["Body"],
     )
 
 
-def _kind(reason: str, attributes: Mapping[str, Any]) -> str:
-    """The kind of failure, as far as a dead letter tells. Never its text: that may quote the event."""
-    if "ERROR_CODE" in attributes:  # EventBridge could not invoke the function
-        return str(attributes["ERROR_CODE"].get("StringValue", UNKNOWN_ERROR))
-    if _REJECTED in reason:
-        return "RejectedEvent"
-    if _TIMED_OUT in reason:
-        return "Timeout"
-    refused = _WRITE_FAILED.search(reason)
-    return refused[1] if refused else UNKNOWN_ERROR
+def _failure(queue: DeadLetterQueue, message: "MessageTypeDef") -> tuple[str, str]:
+    """The kind of failure and its reason, as the attributes of the three kinds of dead letters have them."""
+    attributes = {
+        name: attribute.get("StringValue", "") for name, attribute in message.get("MessageAttributes", {}).items()
+    }
+    if "error" in attributes:  # a function
+        return attributes["error"], attributes.get("reason", "")
+    if queue.event_name is not None and not _is_event(message["Body"], queue.event_name):
+        return MALFORMED, f"message {message['MessageId']} is no {queue.event_name} event"
+    if "ERROR_CODE" in attributes:  # EventBridge
+        return attributes["ERROR_CODE"], attributes.get("ERROR_MESSAGE", "")
+    if "DeadLetterQueueSourceArn" in message["Attributes"]:  # SQS
+        return RETRIES_EXHAUSTED, "the log of its function names the errors"
+    return MALFORMED, f"message {message['MessageId']} was sent by none of ours"
 
 
-def _decoded(body: str) -> dict[str, Any] | None:
+def _is_event(body: str, event_name: str) -> bool:
     try:
-        decoded = json.loads(body)
-    except json.JSONDecodeError:
-        return None
-    return decoded if isinstance(decoded, dict) else None
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(event, dict) and event.get("detail-type") == event_name and "detail" in event
 
 
 def _age(age: timedelta) -> str:

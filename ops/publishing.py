@@ -1,4 +1,4 @@
-"""Sending events to the front door, as Canvas does."""
+"""Sends events to the ingestion queue, as Canvas does."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.failure import OperatorError
-from ops.pace import pace
+from ops.rate_limit import rate_limited
 from ops.stage import Stage
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def read_events(path: Path) -> list[Event]:
 
 
 def publish(stage: Stage, events: Sequence[Event], *, events_per_second: float) -> Iterator[Event]:
-    """Send `events` to the front-door queue, in order; yield each as soon as the queue has it."""
+    """Send `events` to the ingestion queue, in order; yield each as soon as the queue has it."""
     sqs: SQSClient = stage.client("sqs")
-    for event, _ in zip(events, pace(events_per_second), strict=False):
-        sqs.send_message(QueueUrl=stage.front_door_queue_url, MessageBody=json.dumps(event))
+    for event, _ in zip(events, rate_limited(events_per_second), strict=False):
+        sqs.send_message(QueueUrl=stage.ingestion_queue_url, MessageBody=json.dumps(event))
         yield event
 
 

@@ -1,122 +1,113 @@
-"""Giving dead letters another chance: events back to the bus, front-door messages back to the front door."""
+"""Sends dead-lettered messages back to the queues in which they failed, or writes them to a file."""
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from functions.relay.forwarding import requests
-from ops.dead_letters import DeadLetter, delete, receive, release
+from ops.dead_letters import MALFORMED, REJECTED, DeadLetter, DeadLetterBatch
 from ops.failure import OperatorError
-from ops.pace import pace
+from ops.rate_limit import rate_limited
 from ops.stage import Stage
 
 if TYPE_CHECKING:
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-    from ops.dead_letters import Queue
+_MAX_REQUEST_BYTES = 1024 * 1024
+"""Of one SendMessageBatch. Source: Amazon SQS API reference, "SendMessageBatch"."""
+
+Selection = Callable[[DeadLetter], bool]
 
 
-class Selection:
-    """The dead letters of some queues, or those of one kind of error. The others are seen and left where they are.
+def selection(only: str | None) -> Selection:
+    """The messages whose error is `only`; without it, those that may succeed now.
 
-    Used as a context: however it ends, every letter that was received and not dealt with is shown again.
+    What was rejected is rejected again until its cause is gone, and a malformed message stays malformed.
     """
-
-    def __init__(self, stage: Stage, queues: "Iterable[Queue]", *, only: str | None) -> None:
-        self._stage = stage
-        self._queues = queues
-        self._only = only
-        self._held: dict[str, DeadLetter] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        release(self._stage, self._held.values())
-
-    def batches(self) -> Iterator[list[DeadLetter]]:
-        """The selected letters, at most ten at a time, all of one queue."""
-        for batch in receive(self._stage, self._queues):
-            self._held |= {letter.receipt: letter for letter in batch}
-            selected = [letter for letter in batch if self._only in {None, letter.error}]
-            if selected:
-                yield selected
-
-    def remove(self, letters: Iterable[DeadLetter]) -> None:
-        """Delete `letters`: each is somewhere else now."""
-        for letter in letters:
-            delete(self._stage, [letter])
-            del self._held[letter.receipt]
+    if only is None:
+        return lambda letter: letter.error not in REJECTED | {MALFORMED}
+    return lambda letter: letter.error == only
 
 
-def redrive(stage: Stage, selection: Selection, *, events_per_second: float) -> Iterator[DeadLetter]:
-    """Send the selected letters back, and remove each as soon as it was taken; yield each that was.
+def redrive(
+    stage: Stage, batch: DeadLetterBatch, selected: Selection, *, messages_per_second: float
+) -> Iterator[DeadLetter]:
+    """Send the selected messages back, and remove them as soon as they were accepted; yield each that was.
 
-    Safe to stop at any moment and to repeat: at worst a letter was taken and still lies in its queue, and an event that
-    comes again changes nothing.
+    Safe to stop at any moment and to repeat: at worst a message was accepted and is still in its dead-letter queue, and
+    an event that is delivered again changes nothing. What is sent back carries no attributes.
 
     Raises:
-        OperatorError: a letter is not an event, so nothing can be sent.
+        OperatorError: a queue does not accept a message.
     """
-    steps = pace(events_per_second)
-    for batch in selection.batches():
-        for taken in _send(stage, batch):
-            selection.remove([taken])
-            yield taken
-            next(steps)
+    sqs: SQSClient = stage.client("sqs")
+    limit = rate_limited(messages_per_second)
+    for letters in batch.receive():
+        for group in _requests(list(filter(selected, letters))):
+            for _ in group:
+                next(limit)
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {"Id": str(number), "MessageBody": letter.body} for number, letter in enumerate(group)
+            ]
+            failed = sqs.send_message_batch(QueueUrl=group[0].queue.source_url, Entries=entries).get("Failed", [])
+            refused = {int(failure["Id"]) for failure in failed}
+            accepted = [letter for number, letter in enumerate(group) if number not in refused]
+            batch.remove(accepted)
+            yield from accepted
+            if failed:
+                raise OperatorError(
+                    f"{len(failed)} messages of {group[0].queue.name} were not accepted ({failed[0]['Code']}). "
+                    "They are still in their dead-letter queue; try again later."
+                )
 
 
-def export(selection: Selection, file: Path, *, discard: bool) -> Iterator[DeadLetter]:
-    """Write the selected letters to `file`, a line of JSON each; remove them from their queues if `discard`.
+def export(batch: DeadLetterBatch, selected: Selection, file: Path, *, discard: bool) -> Iterator[DeadLetter]:
+    """Write the selected messages to `file`, a line of JSON each; remove them from their queues if `discard`.
 
     The file holds what Canvas sent, personal data included: only its owner may read it.
 
     Raises:
-        OperatorError: the file is there already.
+        OperatorError: the file exists already.
     """
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise OperatorError(f"{file} exists already. Name a new file.") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as lines:
-        for batch in selection.batches():
-            for letter in batch:
-                lines.write(json.dumps(letter.event["detail"] if letter.event else letter.body) + "\n")
+        for letters in batch.receive():
+            chosen = list(filter(selected, letters))
+            for letter in chosen:
+                lines.write(json.dumps(_as_canvas_sent_it(letter)) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
             if discard:
-                selection.remove(batch)
-            yield from batch
+                batch.remove(chosen)
+            yield from chosen
 
 
-def _send(stage: Stage, batch: list[DeadLetter]) -> Iterator[DeadLetter]:
-    events = [(letter.receipt, _entry(stage, letter)) for letter in batch if letter.event is not None]
-    by_receipt = {letter.receipt: letter for letter in batch}
-    eventbridge: EventBridgeClient = stage.client("events")
-    for group in requests(events):
-        results = eventbridge.put_events(Entries=[entry for _, entry in group])["Entries"]
-        for (receipt, _), result in zip(group, results, strict=True):
-            if "ErrorCode" in result:
-                raise OperatorError(
-                    f"The bus refused an event ({result['ErrorCode']}). It is still in its queue; try again later."
-                )
-            yield by_receipt[receipt]
-    sqs: SQSClient = stage.client("sqs")
-    for letter in batch:
-        if letter.event is None:
-            sqs.send_message(QueueUrl=stage.front_door_queue_url, MessageBody=letter.body)
-            yield letter
+def _requests(letters: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """`letters`, at most ten of one queue, in groups that one request takes each."""
+    group: list[DeadLetter] = []
+    size = 0
+    for letter in letters:
+        length = len(letter.body.encode())
+        if group and size + length > _MAX_REQUEST_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(letter)
+        size += length
+    if group:
+        yield group
 
 
-def _entry(stage: Stage, letter: DeadLetter) -> "PutEventsRequestEntryTypeDef":
-    event: dict[str, Any] = letter.event or {}
-    return {
-        "EventBusName": stage.event_bus,
-        "Source": event["source"],
-        "DetailType": event["detail-type"],
-        "Detail": json.dumps(event["detail"]),
-    }
+def _as_canvas_sent_it(letter: DeadLetter) -> object:
+    """The Canvas message, which `ops publish` can send again; the text of what is none."""
+    try:
+        message = json.loads(letter.body)
+    except (ValueError, RecursionError):
+        return letter.body
+    if letter.queue.event_name is not None and isinstance(message, dict):
+        return message.get("detail", message)
+    return message

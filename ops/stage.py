@@ -14,7 +14,7 @@ from functions.routes import TableName
 from ops.failure import OperatorError
 
 _PROJECT = "canvas-live-state"
-STACKS = ("state", "processing", "monitoring")
+STACKS = ("data", "pipeline")
 _TABLE_OUTPUTS: dict[TableName, str] = {"enrollments": "EnrollmentsTable", "sis_batches": "SisBatchesTable"}
 
 
@@ -55,7 +55,7 @@ class Stage:
         return cls(name=name, outputs=outputs)
 
     def stack_name(self, part: str) -> str:
-        """The name of its stack `part`: `state` or `processing`."""
+        """The name of its stack `part`: `data` or `pipeline`."""
         return _stack_name(self.name, part)
 
     @property
@@ -64,9 +64,9 @@ class Stage:
         return self.outputs["EventBus"]
 
     @property
-    def front_door_queue_url(self) -> str:
+    def ingestion_queue_url(self) -> str:
         """Where Canvas, and `ops publish`, send events."""
-        return self.outputs["FrontDoorQueueUrl"]
+        return self.outputs["IngestionQueueUrl"]
 
     def table(self, name: TableName) -> str:
         """The table's name in DynamoDB."""
@@ -81,6 +81,13 @@ class Stage:
             for resource in page["StackResourceSummaries"]
             if resource["ResourceType"] == resource_type
         }
+
+    @cached_property
+    def queues(self) -> dict[str, str]:
+        """The URLs of the pipeline's queues by construct, such as `IngestionQueue` or `SisBatchUpdatedDeadLetters`."""
+        urls = self.resources("pipeline", "AWS::SQS::Queue")
+        # A logical id ends in eight characters of hash.
+        return {logical_id[:-8]: url for logical_id, url in urls.items()}
 
     @cached_property
     def reader(self) -> Reader:

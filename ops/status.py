@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops import tables
-from ops.activity import Activities, activity_table
+from ops.activity import Activities, activity_table, retries
 from ops.dead_letters import count_dead_letters, dead_letter_queues
 from ops.stage import STACKS, Stage
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 _LATELY = timedelta(hours=1)
+_JUST_NOW = timedelta(minutes=10)
 
 ReadActivity = Callable[..., Activities]
 
@@ -42,13 +43,15 @@ def status_of(stage: Stage, *, read_activity: ReadActivity, unfinished_import_ho
     stacks = _stack_states(stage)
     letters = count_dead_letters(stage, dead_letter_queues(stage))
     alarms = _alarms(stage)
+    retried = retries(read_activity(stage, since=now - _JUST_NOW))
     unfinished = stage.reader.unfinished_imports()
     stuck = [record for record in unfinished if now - record.event_time > timedelta(hours=unfinished_import_hours)]
     reasons = (
         *(f"stack {name} is {state}" for name, state in stacks.items() if not _is_settled(state)),
+        *([f"{retried} messages failed just now and are retried: see the functions' logs"] if retried else []),
         *(f"{count} in {queue}: ops redrive --dry-run" for queue, count in letters.items() if count),
         *(
-            f"import {record.account_id}/{record.sis_batch_id} has no news since {record.event_time}"
+            f"import {record.account_id}/{record.sis_batch_id} has had no event since {record.event_time}"
             for record in stuck
         ),
         *(f"alarm {name}: {description}" for name, description in alarms.items()),
@@ -56,7 +59,9 @@ def status_of(stage: Stage, *, read_activity: ReadActivity, unfinished_import_ho
     screen = Group(
         _two_columns("Stacks", "stack", "state", stacks),
         activity_table(read_activity(stage, since=now - _LATELY), "Events of the last hour"),
-        _two_columns("Dead letters", "dead-letter queue", "messages", {q: str(n) for q, n in letters.items() if n}),
+        _two_columns(
+            "Dead-lettered messages", "dead-letter queue", "messages", {q: str(n) for q, n in letters.items() if n}
+        ),
         tables.imports_table("Unfinished imports", unfinished),
         _two_columns("Alarms", "in alarm", "", alarms),
         Text("\n".join(["Not healthy:", *(f"- {reason}" for reason in reasons)]) if reasons else "Healthy."),
@@ -87,7 +92,7 @@ def _alarms(stage: Stage) -> dict[str, str]:
     pages = stage.client("cloudwatch").get_paginator("describe_alarms")
     return {
         alarm["AlarmName"]: alarm.get("AlarmDescription", "")
-        for page in pages.paginate(StateValue="ALARM", AlarmNamePrefix=stage.stack_name("monitoring"))
+        for page in pages.paginate(StateValue="ALARM", AlarmNamePrefix=stage.stack_name("pipeline"))
         for alarm in page["MetricAlarms"]
     }
 

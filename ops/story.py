@@ -1,4 +1,4 @@
-"""The demo's events: a life of one enrollment and of one SIS import, as Canvas would tell them, badly."""
+"""The events of the demo: the histories of one enrollment and one SIS import, and how badly they are delivered."""
 
 import random
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ USER_ID = "21070000000020065"
 COURSE_ID = "21070000000000565"
 ACCOUNT_ID = "21070000000000001"
 SIS_BATCH_ID = 1440005
+INVALID_EVENT_NAME = "sis_batch_updated"
 IMPORT_STATES = ["initializing", "created", "importing", "imported"]
 _ROOT_ACCOUNT_ID = "21070000000000001"
 _SHUFFLE_SEED = 7
@@ -28,7 +29,7 @@ def documented_examples() -> list[Event]:
 
 @dataclass(frozen=True)
 class EnrollmentHistory:
-    """One enrollment's life: what happened, in order."""
+    """The history of one enrollment, in order."""
 
     events: Sequence[Event]
     final_workflow_state: str
@@ -36,7 +37,7 @@ class EnrollmentHistory:
 
     @property
     def deliveries(self) -> list[Event]:
-        """Every event, half of them twice, in an order that has nothing to do with when they happened."""
+        """Every event, half of them twice, shuffled."""
         shuffled = [*self.events, *self.events[::2]]
         random.Random(_SHUFFLE_SEED).shuffle(shuffled)  # noqa: S311 - a story, not a secret
         return shuffled
@@ -63,14 +64,14 @@ def enrollment_history() -> EnrollmentHistory:
 
 
 def import_history() -> list[Event]:
-    """One SIS import, from being handed in to its end."""
+    """One SIS import, from its upload to its end."""
     event_names = ["sis_batch_created", *["sis_batch_updated"] * (len(IMPORT_STATES) - 1)]
-    return [_sis_batch(*told) for told in zip(event_names, _times(), IMPORT_STATES, strict=False)]
+    return [_sis_batch(*event) for event in zip(event_names, _times(), IMPORT_STATES, strict=False)]
 
 
 def invalid_event() -> Event:
-    """A SIS event that no one can place: nothing says which school it belongs to."""
-    event = _sis_batch("sis_batch_updated", next(_times()), "importing")
+    """A SIS event without root account, so it cannot be attributed to a school."""
+    event = _sis_batch(INVALID_EVENT_NAME, next(_times()), "importing")
     del event["metadata"]["root_account_id"]
     return event
 

@@ -89,7 +89,7 @@ def _text(value: object) -> str:
 
 
 def _nothing(title: str) -> Text:
-    return Text(f"{title}: no event has arrived")
+    return Text(f"{title}: nothing stored")
 
 
 def _aws_query(stage: Stage, table: TableName, key: str, value: str, *options: str) -> Text:

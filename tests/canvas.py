@@ -33,7 +33,7 @@ def without(message: Message, *path: str) -> Message:
 
 
 def on_the_bus(message: Any, event_name: str = "enrollment_created") -> Message:
-    """`message` as EventBridge hands it to a function."""
+    """`message` as EventBridge puts it into a queue."""
     return {
         "version": "0",
         "id": "17793124-05d4-b198-2fde-7ededc63b103",
@@ -47,8 +47,8 @@ def on_the_bus(message: Any, event_name: str = "enrollment_created") -> Message:
     }
 
 
-def at_the_front_door(*bodies: str) -> Message:
-    """SQS messages, each with one of `bodies`, as Lambda hands them to the relay."""
+def sqs_batch(*bodies: str) -> Message:
+    """SQS messages `message-0`, `message-1`, … with `bodies`, as an event source mapping hands them to a function."""
     return {
         "Records": [
             {
@@ -59,9 +59,19 @@ def at_the_front_door(*bodies: str) -> Message:
                 "messageAttributes": {},
                 "md5OfBody": "",
                 "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:canvas-live-events-test",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:queue",
                 "awsRegion": "us-east-1",
             }
             for number, body in enumerate(bodies)
         ]
     }
+
+
+def event_batch(*messages: Any, event_name: str) -> Message:
+    """Canvas messages as they reach the function of `event_name`: each an EventBridge event in an SQS message."""
+    return sqs_batch(*(json.dumps(on_the_bus(message, event_name)) for message in messages))
+
+
+def retried(response: Message) -> list[str]:
+    """The ids of the messages that a function reported for retry."""
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]

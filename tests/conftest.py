@@ -4,7 +4,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ os.environ.update(
     ENROLLMENTS_TABLE="enrollments",
     SIS_BATCHES_TABLE="sis_batches",
     EVENT_BUS="canvas-live-events-test",
-    FORWARD_ALL_EVENTS="false",
+    DEAD_LETTER_QUEUE_URL="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
+    ROOT_ACCOUNT_IDS="",
     FUTURE_TOLERANCE_MINUTES="15",
     UNFINISHED_INDEX="unfinished",
 )
@@ -26,15 +27,17 @@ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESS
 # The CDK runs on the Node of our own environment, whatever the machine has.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
+import boto3
 import pytest
 from aws_cdk import App
 from aws_cdk.assertions import Template
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
-from functions.runtime import logger
+from functions.routes import ROUTES, Route
+from functions.runtime import logger, metrics
 from infra.app import build
-from tests.canvas import on_the_bus
+from tests.canvas import event_batch, retried
 from tests.context import FunctionContext
 from tests.ordering.engines import Handler, load_handlers, moto_server
 
@@ -59,15 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Synthesised:
     """The templates of one stage."""
 
-    state: dict[str, Any]
-    processing: dict[str, Any]
-    monitoring: dict[str, Any]
+    data: dict[str, Any]
+    pipeline: dict[str, Any]
 
 
-def synthesise(stage: str) -> Synthesised:
+def synthesise(stage: str, *, routes: Sequence[Route] = ROUTES) -> Synthesised:
     """The templates of `stage`, without building the asset."""
     app = App(context={"stage": stage, "aws:cdk:bundling-stacks": []})
-    return Synthesised(*(Template.from_stack(stack).to_json() for stack in build(app)))
+    return Synthesised(*(Template.from_stack(stack).to_json() for stack in build(app, routes=routes)))
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +90,34 @@ def handlers() -> Iterator[dict[str, Handler]]:
 
 @pytest.fixture
 def deliver(handlers: dict[str, Handler]) -> Deliver:
-    """Hand a Canvas message to the function of its event, or of `to`."""
+    """Hand Canvas messages, as one batch, to the function of the first one's event, or of `to`.
 
-    def deliver(message: dict[str, Any], *, to: str | None = None) -> None:
-        event_name = to or message["metadata"]["event_name"]
-        handlers[event_name](on_the_bus(message, event_name), FunctionContext())
+    Returns the ids of the messages that are reported for retry: `message-0` is the first.
+    """
+
+    def deliver(*messages: dict[str, Any], to: str | None = None) -> list[str]:
+        event_name = to or messages[0]["metadata"]["event_name"]
+        return retried(handlers[event_name](event_batch(*messages, event_name=event_name), FunctionContext()))
 
     return deliver
+
+
+@pytest.fixture
+def dead_letters(aws: None) -> Callable[[], list[dict[str, Any]]]:
+    """The dead-letter queue of every function, in moto: returns its messages, each once."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+    assert url == os.environ["DEAD_LETTER_QUEUE_URL"]
+
+    def received() -> list[dict[str, Any]]:
+        messages = []
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+            "Messages"
+        ):
+            messages += batch
+        return messages
+
+    return received
 
 
 @pytest.fixture
@@ -118,15 +141,21 @@ class Output:
         self._log.truncate()
         return [line for line in written.splitlines() if line]
 
-    def metrics(self) -> dict[str, float]:
-        """The sum of each metric, and of each dimension its value, since the last call."""
-        blobs = [json.loads(line) for line in self.lines() if line.startswith('{"_aws"')]
-        return {
+    def read(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
+        """Since the last call: every line of the log, and the sum of each metric and the value of each dimension."""
+        lines = [json.loads(line) for line in self.lines()]
+        metrics = {
             name: sum(value) if isinstance(value, list) else value
-            for blob in blobs
-            for name, value in blob.items()
+            for line in lines
+            if "_aws" in line
+            for name, value in line.items()
             if name != "_aws"
         }
+        return [line for line in lines if "_aws" not in line], metrics
+
+    def metrics(self) -> dict[str, float]:
+        """The sum of each metric, and of each dimension its value, since the last call."""
+        return self.read()[1]
 
 
 @pytest.fixture
@@ -136,3 +165,4 @@ def output(capsys: pytest.CaptureFixture[str]) -> Iterator[Output]:
     logger.registered_handler.setStream(stream)
     yield Output(stream, capsys)
     logger.registered_handler.setStream(sys.__stderr__)
+    metrics.clear_metrics()  # an empty batch counts nothing and leaves its dimension

@@ -2,6 +2,7 @@
 
 
 def of_type(template, resource_type):
+    """The properties of every resource of one type, by logical id."""
     return {
         logical_id: resource["Properties"]
         for logical_id, resource in template["Resources"].items()
@@ -9,11 +10,46 @@ def of_type(template, resource_type):
     }
 
 
-def function_of(rule):
-    (target,) = rule["Targets"]
-    return target["Arn"]["Fn::GetAtt"][0]
+def arn_of(reference):
+    """The logical id of the resource whose ARN `reference` is."""
+    logical_id, attribute = reference["Fn::GetAtt"]
+    assert attribute == "Arn"
+    return logical_id
 
 
 def event_of(rule):
-    (event_name,) = rule["EventPattern"]["detail"]["metadata"]["event_name"]
+    """The Canvas event that a rule matches."""
+    (event_name,) = rule["EventPattern"]["detail-type"]
     return event_name
+
+
+def rules_of_events(template):
+    """The rules with a pattern, by event name. The other rule is the import monitor's schedule."""
+    rules = of_type(template, "AWS::Events::Rule").values()
+    return {event_of(rule): rule for rule in rules if "EventPattern" in rule}
+
+
+def consumer_of(template, queue):
+    """The function that consumes the queue with the logical id `queue`, and the event source mapping between them."""
+    (mapping,) = (
+        mapping
+        for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values()
+        if arn_of(mapping["EventSourceArn"]) == queue
+    )
+    return of_type(template, "AWS::Lambda::Function")[mapping["FunctionName"]["Ref"]], mapping
+
+
+def functions_by_event(template):
+    """The function of each event: behind the queue behind its rule."""
+    return {
+        event_name: consumer_of(template, arn_of(rule["Targets"][0]["Arn"]))[0]
+        for event_name, rule in rules_of_events(template).items()
+    }
+
+
+def ingestion_queue(template):
+    """The logical id of the queue to which Canvas delivers."""
+    (logical_id,) = (
+        logical_id for logical_id, queue in of_type(template, "AWS::SQS::Queue").items() if "QueueName" in queue
+    )
+    return logical_id

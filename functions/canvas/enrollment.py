@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from functions.canvas.event import CanvasEvent, CanvasModel, Detail
-from functions.canvas.fields import CanvasId, Text, Timestamp
+from functions.canvas.fields import CanvasId, Timestamp
 
 WORKFLOW_STATES = frozenset(
     {"invited", "creation_pending", "active", "deleted", "rejected", "completed", "inactive"},
@@ -22,15 +22,15 @@ class EnrollmentBody(CanvasModel):
     course_id: CanvasId
     course_section_id: CanvasId
     user_id: CanvasId
-    user_name: Text | None = None
-    type: Text
-    workflow_state: Text
+    user_name: str | None = None
+    type: str
+    workflow_state: str
     associated_user_id: CanvasId | None = None  # observers only, and null while unassigned
     limit_privileges_to_course_section: bool | None = None
     created_at: Timestamp | None = None
     updated_at: Timestamp | None = None
-    course_uuid: Text | None = None  # newer Canvas only
-    user_uuid: Text | None = None  # newer Canvas only
+    course_uuid: str | None = None  # newer Canvas only
+    user_uuid: str | None = None  # newer Canvas only
 
 
 class EnrollmentDetail(Detail):

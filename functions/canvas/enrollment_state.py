@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from functions.canvas.enrollment import WORKFLOW_STATES
 from functions.canvas.event import CanvasEvent, CanvasModel, Detail
-from functions.canvas.fields import CanvasId, Text, Timestamp
+from functions.canvas.fields import CanvasId, Timestamp
 
 STATES = WORKFLOW_STATES | {"pending_invited", "pending_active"}
 """The states known today. An open set. Source: canvas-lms, `EnrollmentState`."""
@@ -14,7 +14,7 @@ class EnrollmentStateBody(CanvasModel):
     """Body of both events. Only the id is sure: a state that is being computed has nulls."""
 
     enrollment_id: CanvasId
-    state: Text | None = None
+    state: str | None = None
     state_started_at: Timestamp | None = None
     state_valid_until: Timestamp | None = None
     state_is_current: bool | None = None

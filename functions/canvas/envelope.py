@@ -1,17 +1,15 @@
-"""What surrounds every Canvas event: `{metadata, body}`. Standard library only: the relay starts without pydantic."""
+"""The envelope of every Canvas event: `{metadata, body}`. Standard library only: the relay starts without pydantic."""
 
 from dataclasses import dataclass
 from typing import Any
+
+from functions.canvas.rejection import UnreadableMessage
 
 _METADATA_KEYS = ("metadata", "attributes")
 """Some senders name the envelope's metadata `attributes`."""
 
 _CALIPER_KEYS = {"sensor", "dataVersion", "data"}
 """The envelope of IMS Caliper 1.1, the other format that a Canvas subscription can be set to."""
-
-
-class UnreadableMessage(Exception):
-    """The message is not a Canvas live event. Its text names the rule, never a value."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +26,23 @@ class Envelope:
         return name if isinstance(name, str) and name and name.isascii() and name.isprintable() else None
 
     def normalised(self) -> dict[str, Any]:
-        """The message as every consumer may expect it: `metadata` and `body`, whatever the sender named them."""
+        """The message with the keys `metadata` and `body`, whatever the sender named them."""
         return {"metadata": self.metadata, "body": self.body}
 
 
 def open_envelope(message: object) -> Envelope:
-    """Read the envelope of `message`, a decoded JSON value.
+    """The envelope of `message`, a decoded JSON value.
 
     Raises:
         UnreadableMessage: not an object, a Caliper message, or no metadata.
     """
     if not isinstance(message, dict):
-        raise UnreadableMessage("is not a JSON object")
+        raise UnreadableMessage("the message is not a JSON object")
     if message.keys() >= _CALIPER_KEYS:
         raise UnreadableMessage(
-            "is in the Caliper format: set the format of the subscription in Canvas' Data Services to Canvas"
+            "the message is in the Caliper format: set the subscription's format in Canvas' Data Services to Canvas"
         )
     for key in _METADATA_KEYS:
         if isinstance(message.get(key), dict):
             return Envelope(metadata=message[key], body=message.get("body"))
-    raise UnreadableMessage("has no metadata, so it is not a Canvas live event")
+    raise UnreadableMessage("the message has no metadata, so it is not a Canvas live event")

@@ -1,14 +1,22 @@
 """The model that the six events share: an EventBridge event whose detail is a Canvas message."""
 
-from datetime import datetime
-from typing import Any, ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, TypeVar
 
+from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.parser.models import EventBridgeModel
-from pydantic import BaseModel, ConfigDict, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
-from functions.canvas.envelope import UnreadableMessage, open_envelope
+from functions.canvas.envelope import open_envelope
 from functions.canvas.fields import Timestamp
+from functions.canvas.rejection import RejectedEvent
+
+_WHY_NEEDED = {
+    "metadata.event_name": ", so nothing says which event this is",
+    "metadata.event_time": ", so the event cannot be ordered",
+    "metadata.root_account_id": ", so the import cannot be attributed to a school",
+}
 
 
 class CanvasModel(BaseModel):
@@ -18,11 +26,7 @@ class CanvasModel(BaseModel):
 
 
 class Metadata(CanvasModel):
-    """The two keys that Canvas guarantees.
-
-    The rest is left out on purpose: it neither places nor orders an event, differs between requests and jobs, and
-    holds personal data.
-    """
+    """The two keys that Canvas guarantees."""
 
     event_name: str
     event_time: Timestamp
@@ -35,7 +39,7 @@ class Detail(CanvasModel):
 
 
 class CanvasEvent(EventBridgeModel):
-    """A Canvas message as EventBridge delivers it to the function of `event_name`."""
+    """A Canvas message as EventBridge delivers it to the queue of `event_name`."""
 
     # On the outermost model, or a ValidationError prints its input: the inner models' setting does not count.
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -51,18 +55,52 @@ class CanvasEvent(EventBridgeModel):
 
     @property
     def instant(self) -> datetime:
-        """`event_time`, to reckon with."""
+        """`event_time`, for arithmetic."""
         return datetime.fromisoformat(self.event_time)
 
     @field_validator("detail", mode="before")
     @classmethod
     def open_message(cls, detail: object) -> dict[str, Any]:
-        """Refuse what is not this event before its fields are looked at, so that the error says what is wrong."""
-        try:
-            envelope = open_envelope(detail)
-        except UnreadableMessage as error:
-            raise PydanticCustomError("unreadable", str(error)) from None
+        """Refuse what is not this event before its fields are validated, so that the error says what is wrong."""
+        envelope = open_envelope(detail)
         # One that is null or missing is refused as a field, by its own rule.
         if envelope.metadata.get("event_name") not in (None, cls.event_name):
-            raise PydanticCustomError("wrong_event", "is another event than this function's: look at its rule")
+            raise RejectedEvent(f"{cls.event_name}: the message is another event: look at the function's rule")
         return envelope.normalised()
+
+
+EventT = TypeVar("EventT", bound=CanvasEvent)
+
+
+def parse_event(message: str, model: type[EventT]) -> EventT:
+    """The event of type `model` that `message`, the JSON of an EventBridge event, describes.
+
+    Raises:
+        RejectedEvent: not such an event. The text names each field and its rule.
+    """
+    try:
+        event: EventT = parse(event=message, model=model)  # type: ignore[call-overload]  # it takes text, too
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        raise RejectedEvent(f"{model.event_name}: {'; '.join(map(_sentence, details))}") from None
+    return event
+
+
+def reject_future(event: CanvasEvent, *, now: datetime, tolerance: timedelta) -> None:
+    """Refuse an event from the future: being newer than all that follow, it would freeze its item.
+
+    Raises:
+        RejectedEvent: `event_time` is more than `tolerance` after `now`.
+    """
+    if event.instant > now + tolerance:
+        minutes = tolerance.total_seconds() / 60
+        raise RejectedEvent(f"{event.event_name}: metadata.event_time is more than {minutes:g} minutes in the future")
+
+
+def _sentence(error: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in error["loc"] if part != "detail") or "the message"
+    # Null and missing mean the same in Canvas.
+    if error["type"] == "missing" or error["input"] is None:
+        return f"{path} is missing{_WHY_NEEDED.get(path, '')}"
+    # Our own rules begin with their verb; pydantic's are whole sentences.
+    return f"{path} {error['msg'] if error['msg'][0].islower() else 'is invalid: ' + error['msg']}"

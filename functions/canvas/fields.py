@@ -1,20 +1,13 @@
-"""The kinds of value that Canvas sends, and what each must be to be stored: ids, timestamps and text."""
+"""The kinds of value that Canvas sends, and what each must be to be stored: ids and timestamps."""
 
 import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, PlainValidator
+from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
-IDS_PER_SHARD = 10**13
-"""Canvas numbers its shards' rows apart: a global id is shard x 10^13 + local id.
-
-Source: the switchman gem, on which Canvas runs: `Shard::IDS_PER_SHARD`.
-"""
-
-# No leading zero: two spellings of one id would be two items. 19 digits: a PostgreSQL bigint.
-_ID = re.compile(r"[1-9][0-9]{0,18}")
+from functions.canvas.ids import id_text
 
 # `2020-01-14T14:14:11.498Z`, `2024-06-28T19:36:16-07:00`, `2019-10-05 05:38:00 -0800` and `… UTC` all occur.
 _TIMESTAMP = re.compile(
@@ -24,16 +17,15 @@ _TIMESTAMP = re.compile(
 
 
 def parse_id(value: object) -> str:
-    """`value` as the string that identifies one thing in Canvas.
+    """`value` as the text that identifies one thing in Canvas.
 
     Raises:
         PydanticCustomError: not a positive whole number, written as a string or as an integer.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if isinstance(value, str) and _ID.fullmatch(value):
-        return value
-    raise PydanticCustomError("canvas_id", "is not a Canvas id (a positive number of at most 19 digits)")
+    text = id_text(value)
+    if text is None:
+        raise PydanticCustomError("canvas_id", "is not a Canvas id (a positive number of at most 19 digits)")
+    return text
 
 
 def parse_timestamp(value: object) -> str:
@@ -63,19 +55,5 @@ def format_timestamp(instant: datetime) -> str:
     return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
-def parse_text(value: str) -> str:
-    """`value`, if it is text: JSON can hold half a character (U+D800), and DynamoDB cannot.
-
-    Raises:
-        PydanticCustomError: it holds a lone surrogate.
-    """
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise PydanticCustomError("text", "holds half a character (a lone surrogate), which cannot be stored") from None
-    return value
-
-
 CanvasId = Annotated[str, PlainValidator(parse_id)]
 Timestamp = Annotated[str, PlainValidator(parse_timestamp)]
-Text = Annotated[str, AfterValidator(parse_text)]

@@ -3,7 +3,8 @@
 from typing import ClassVar
 
 from functions.canvas.event import CanvasEvent, CanvasModel, Detail, Metadata
-from functions.canvas.fields import IDS_PER_SHARD, CanvasId, Text
+from functions.canvas.fields import CanvasId
+from functions.canvas.ids import global_id, shard_of
 
 LIFE_CYCLE = (
     "initializing",
@@ -39,7 +40,7 @@ class SisBatchBody(CanvasModel):
 
     sis_batch_id: CanvasId
     account_id: CanvasId
-    workflow_state: Text
+    workflow_state: str
 
 
 class SisBatchDetail(Detail):
@@ -50,15 +51,8 @@ class SisBatchDetail(Detail):
 
     @property
     def global_account_id(self) -> str:
-        """The account's id, unique across shards.
-
-        An id that is global already stays as it is, as in Canvas' own `Shard.global_id_for`.
-        """
-        account_id = int(self.body.account_id)
-        if account_id >= IDS_PER_SHARD:
-            return str(account_id)
-        shard = int(self.metadata.root_account_id) // IDS_PER_SHARD
-        return str(shard * IDS_PER_SHARD + account_id)
+        """The account's id, unique across shards."""
+        return global_id(self.body.account_id, shard=shard_of(self.metadata.root_account_id))
 
 
 class SisBatchCreated(CanvasEvent):

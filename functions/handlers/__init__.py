@@ -1,1 +1,1 @@
-"""One file per Canvas event: the entry points of the Lambda functions."""
+"""The entry points of the Lambda functions: one for each Canvas event, the relay and the import monitor."""

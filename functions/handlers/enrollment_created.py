@@ -1,7 +1,7 @@
-"""enrollment_created: a user was enrolled in a course."""
+"""Handler of enrollment_created events."""
 
+from functions.batch import batch_handler
 from functions.canvas.enrollment import EnrollmentCreated
-from functions.consumer import consumer
-from functions.state.enrollment import enrollment_snapshot
+from functions.projection.enrollment import enrollment_snapshot
 
-handler = consumer(EnrollmentCreated, to_change=enrollment_snapshot)
+handler = batch_handler(EnrollmentCreated, to_change=enrollment_snapshot)

@@ -1,7 +1,7 @@
-"""enrollment_state_created: an enrollment got its first state."""
+"""Handler of enrollment_state_created events."""
 
+from functions.batch import batch_handler
 from functions.canvas.enrollment_state import EnrollmentStateCreated
-from functions.consumer import consumer
-from functions.state.enrollment import state_snapshot
+from functions.projection.enrollment import state_snapshot
 
-handler = consumer(EnrollmentStateCreated, to_change=state_snapshot)
+handler = batch_handler(EnrollmentStateCreated, to_change=state_snapshot)

@@ -1,7 +1,7 @@
-"""enrollment_state_updated: an enrollment's state changed."""
+"""Handler of enrollment_state_updated events."""
 
+from functions.batch import batch_handler
 from functions.canvas.enrollment_state import EnrollmentStateUpdated
-from functions.consumer import consumer
-from functions.state.enrollment import state_snapshot
+from functions.projection.enrollment import state_snapshot
 
-handler = consumer(EnrollmentStateUpdated, to_change=state_snapshot)
+handler = batch_handler(EnrollmentStateUpdated, to_change=state_snapshot)

@@ -1,7 +1,7 @@
-"""enrollment_updated: an enrollment was changed."""
+"""Handler of enrollment_updated events."""
 
+from functions.batch import batch_handler
 from functions.canvas.enrollment import EnrollmentUpdated
-from functions.consumer import consumer
-from functions.state.enrollment import enrollment_snapshot
+from functions.projection.enrollment import enrollment_snapshot
 
-handler = consumer(EnrollmentUpdated, to_change=enrollment_snapshot)
+handler = batch_handler(EnrollmentUpdated, to_change=enrollment_snapshot)

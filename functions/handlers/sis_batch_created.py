@@ -1,7 +1,7 @@
-"""sis_batch_created: an import was handed in."""
+"""Handler of sis_batch_created events."""
 
+from functions.batch import batch_handler
 from functions.canvas.sis_batch import SisBatchCreated
-from functions.consumer import consumer
-from functions.state.sis_batch import import_snapshot
+from functions.projection.sis_batch import import_snapshot
 
-handler = consumer(SisBatchCreated, to_change=import_snapshot)
+handler = batch_handler(SisBatchCreated, to_change=import_snapshot)

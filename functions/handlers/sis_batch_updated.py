@@ -1,7 +1,7 @@
-"""sis_batch_updated: an import entered another state."""
+"""Handler of sis_batch_updated events."""
 
+from functions.batch import batch_handler
 from functions.canvas.sis_batch import SisBatchUpdated
-from functions.consumer import consumer
-from functions.state.sis_batch import import_snapshot
+from functions.projection.sis_batch import import_snapshot
 
-handler = consumer(SisBatchUpdated, to_change=import_snapshot)
+handler = batch_handler(SisBatchUpdated, to_change=import_snapshot)

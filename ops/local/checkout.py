@@ -1,4 +1,4 @@
-"""Where things lie in this checkout."""
+"""Paths of this checkout."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,6 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ROOT / ".local"
 """Where `make setup` puts the emulator. Not in git."""
 LOCAL = Path(os.environ.get("OPS_LOCAL", INSTALLED))
-"""What `make up` leaves: the emulator's log and state, and `env` for the shell. `OPS_LOCAL` names another folder, so
-that two local stages can stand side by side."""
+"""Where `make up` writes: the emulator's log and state, and `env` for the shell. `OPS_LOCAL` names another folder, so
+that two local stages can run side by side."""
 ENV_FILE = LOCAL / "env"

@@ -1,4 +1,4 @@
-"""Deploying the stacks to the emulator with the real CDK command line."""
+"""Deploys the stacks to the emulator with the CDK command line."""
 
 import json
 import os
@@ -23,26 +23,37 @@ Report = Callable[[str], None]
 
 
 def deploy(emulator: Emulator, *, report: Report) -> Stage:
-    """Bootstrap the emulator's account and deploy all stacks to it; `report` is told of each step.
+    """Bootstrap the emulator's account and deploy all stacks to it; `report` is called with each step.
 
     Raises:
         OperatorError: the CDK command line failed.
     """
     _LOG.write_text("")
-    _cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}", report=report)
-    _cdk(emulator, "deploy", "--all", "--require-approval", "never", "--outputs-file", str(_OUTPUTS), report=report)
+    # Not in the folder of cdk.json, or it would synthesise the app first.
+    _cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}", folder=LOCAL, report=report)
+    _cdk(
+        emulator,
+        "deploy",
+        "--all",
+        *("--require-approval", "never"),
+        *("--context", f"stage={STAGE}"),
+        *("--output", str(LOCAL / "cdk.out")),
+        *("--outputs-file", str(_OUTPUTS)),
+        folder=ROOT,
+        report=report,
+    )
     stage = _stage(emulator)
     report("filling the emulator's gaps")
-    fill_gaps(stage, emulator)
+    fill_gaps(stage)
     _write_environment(stage)
     return stage
 
 
 def running_stage() -> Stage:
-    """The local stage that `make up` left.
+    """The local stage that `make up` deployed.
 
     Raises:
-        OperatorError: there is none.
+        OperatorError: it is not running.
     """
     emulator = Emulator.running()
     if emulator is None or not ENV_FILE.exists():
@@ -57,11 +68,11 @@ def _stage(emulator: Emulator) -> Stage:
     return Stage(name=STAGE, outputs=outputs, environment=emulator.environment)
 
 
-def _cdk(emulator: Emulator, command: str, *arguments: str, report: Report) -> None:
+def _cdk(emulator: Emulator, command: str, *arguments: str, folder: Path, report: Report) -> None:
     report(f"cdk {command}")
     process = subprocess.Popen(
-        [_CDK, command, *arguments, "--context", f"stage={STAGE}", "--output", LOCAL / "cdk.out"],
-        cwd=ROOT,
+        [_CDK, command, *arguments],
+        cwd=folder,
         env=os.environ | emulator.environment | {"PATH": _path_with_our_node(), "CI": "true"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -76,7 +87,7 @@ def _cdk(emulator: Emulator, command: str, *arguments: str, report: Report) -> N
                 report(f"cdk {command}: {line.strip()}")
     if process.returncode != 0:
         tail = "".join(_LOG.read_text().splitlines(keepends=True)[-20:])
-        raise OperatorError(f"`cdk {command}` failed. It said at the end (all of it is in {_LOG}):\n{tail}")
+        raise OperatorError(f"`cdk {command}` failed. The last lines of {_LOG}:\n{tail}")
 
 
 def _path_with_our_node() -> str:
@@ -84,7 +95,7 @@ def _path_with_our_node() -> str:
 
 
 def _write_environment(stage: Stage) -> None:
-    """Write what the shell, the AWS command line and the tests need to reach the local stage."""
+    """Write the variables with which the shell, the AWS command line and the tests reach the local stage."""
     variables = {
         **stage.environment,
         "ENROLLMENTS_TABLE": stage.table("enrollments"),
@@ -92,6 +103,6 @@ def _write_environment(stage: Stage) -> None:
         "ENROLLMENTS_STREAM_ARN": stage.outputs["EnrollmentsStreamArn"],
         "SIS_BATCHES_STREAM_ARN": stage.outputs["SisBatchesStreamArn"],
         "EVENT_BUS": stage.event_bus,
-        "FRONT_DOOR_QUEUE_URL": stage.front_door_queue_url,
+        "INGESTION_QUEUE_URL": stage.ingestion_queue_url,
     }
     ENV_FILE.write_text("".join(f"export {name}={value}\n" for name, value in variables.items()))

@@ -40,7 +40,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that turn an AWS client to the emulator."""
+        """The environment variables that point an AWS client to the emulator."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_S3": self.endpoint,
@@ -121,7 +121,7 @@ class Emulator:
         return False
 
     def _is_ours(self) -> bool:
-        """Whether the recorded process is still the emulator, and not another program with a used-up id."""
+        """Whether the recorded process is still the emulator, and not another program with a reused id."""
         command = subprocess.run(
             ["ps", "-o", "args=", "-p", str(self.pid)], check=False, capture_output=True, text=True
         ).stdout

@@ -1,23 +1,47 @@
-"""No secret and no personal value of any example reaches a log line, a metric or an exception text."""
+"""No secret and no personal value reaches a log line, a metric, an exception or a reason, and only the body the bus."""
 
 import json
 import logging
 import traceback
 from importlib import import_module
+from itertools import islice
 
 import pytest
 
+from functions.canvas.event import parse_event
 from functions.canvas.rejection import RejectedEvent
-from functions.state.table import WriteFailed
-from tests.canvas import EVENT_NAMES, at_the_front_door, example, without
+from functions.runtime import logger
+from tests.canvas import EVENT_NAMES, example, on_the_bus, sqs_batch, without
 from tests.context import FunctionContext
+from tests.unit.test_models import MODELS
 
 # What an operator may see: names of events and fields, times, states, and the item's own key.
 _KEY_FIELDS = {"event_name", "event_time", "enrollment_id", "sis_batch_id", "account_id", "producer"}
 
+SECRETS = {
+    "client_ip": "93.184.216.34",
+    "hostname": "oxana.instructure.com",
+    "referrer": "https://oxana.instructure.com/login?access_token=1398~agJdJdaSLJfJULBa2803",
+    "session_id": "ef686f8ed684abf78cbfa1f6a58112b5",
+    "url": "https://oxana.instructure.com/api/v1/sis_imports.json?access_token=1398~agJdJdaSLJfJULBa2803",
+    "user_agent": "python-requests/2.5.1",
+    "user_id": "21070000000000109",
+    "user_login": "oxana@example.com",
+    "user_sis_id": "456-T45",
+    "invented_later": {"access_token": "1398~agJdJdaSLJfJULBa2803"},
+}
+FORWARDED = {
+    "event_name": "enrollment_created",
+    "event_time": "2018-10-09T21:07:33Z",
+    "root_account_id": "21070000000000001",
+    "producer": "canvas",
+    "request_id": "1dd9dc6f-2fb0-4c19-a6c5-7ee1bf3ed295",
+    "job_id": "1020020528469291",
+}
+
 
 def private_values(message):
-    """Every value of `message` that tells something of a person or opens a door."""
+    """Every value of `message` that says something of a person or opens a door."""
     private = set()
     for part in ("metadata", "body"):
         for name, value in message[part].items():
@@ -28,7 +52,7 @@ def private_values(message):
 
 
 def spoil(message):
-    """Messages that are refused for each of our reasons, each still holding everything private."""
+    """Messages that are rejected for each of our reasons, each still holding everything private."""
     yield without(message, "metadata", "event_time")
     yield message | {"metadata": message["metadata"] | {"event_time": message["metadata"].get("user_login", "x" * 9)}}
     yield message | {"metadata": message["metadata"] | {"event_time": "2999-01-01T00:00:00Z"}}
@@ -39,19 +63,14 @@ def spoil(message):
         yield message | {"body": message["body"] | {field: "agJdJdaSLJfJULBa2803 Isaac Newton"}}
 
 
-def refusal(deliver, message, *, to):
-    """The lines that Lambda would log of `message`'s rejection; none where it is a valid event after all."""
-    try:
-        deliver(message, to=to)
-    except RejectedEvent as error:
-        return traceback.format_exception(error)
-    return []
+def batched(messages):
+    """`messages`, ten at a time."""
+    messages = iter(messages)
+    return iter(lambda: list(islice(messages, 10)), [])
 
 
 @pytest.fixture
 def debug_logging():
-    from functions.runtime import logger
-
     before = logger.log_level
     logger.setLevel(logging.DEBUG)
     yield
@@ -60,51 +79,81 @@ def debug_logging():
 
 @pytest.mark.parametrize("event_name", EVENT_NAMES)
 def test_nothing_private_is_written_whatever_becomes_of_the_event(
-    tables, deliver, output, caplog, debug_logging, event_name
+    tables, deliver, dead_letters, output, caplog, debug_logging, event_name
 ):
-    # GIVEN an example, also as a duplicate, as a stale event, and spoilt in every way that is refused
+    # GIVEN an example, also as a duplicate, as a stale event, and spoilt in every way that is rejected
     message = example(event_name)
+    stale = message | {"metadata": message["metadata"] | {"event_time": "2001-01-01T00:00:00Z"}}
     private = private_values(message)
     assert private
 
     # WHEN all of them arrive
-    deliver(message)
-    deliver(message)
-    deliver(message | {"metadata": message["metadata"] | {"event_time": "2001-01-01T00:00:00Z"}})
-    written = output.lines()
-    for spoilt in spoil(message):
-        written += refusal(deliver, spoilt, to=event_name)
-    written += output.lines()
+    for delivered in (message, message, stale):
+        deliver(delivered)
+    for batch in batched(spoil(message)):
+        deliver(*batch, to=event_name)
 
-    # THEN the log, the metrics and the exceptions tell of them without one private value
-    written = "\n".join([*written, caplog.text])
+    # THEN the log, the metrics and the reasons know of them without one private value
+    attributes = [str(dead_letter["MessageAttributes"]) for dead_letter in dead_letters()]
+    assert attributes
+    written = "\n".join([*output.lines(), *attributes, caplog.text])
     assert "Applied" in written
     assert "Rejected" in written
-    assert [value for value in private if value in written] == []
-    for secret in ("agJdJdaSLJfJULBa2803", "Isaac Newton"):
-        assert secret not in written
+    assert [value for value in {*private, "agJdJdaSLJfJULBa2803", "Isaac Newton"} if value in written] == []
+
+
+@pytest.mark.parametrize("event_name", EVENT_NAMES)
+def test_nothing_private_is_in_an_exception(event_name):
+    for spoilt in spoil(example(event_name)):
+        try:
+            parse_event(json.dumps(on_the_bus(spoilt, event_name)), MODELS[event_name])
+        except RejectedEvent as error:
+            written = "\n".join([*traceback.format_exception(error), str(error.__context__)])
+            private = {*private_values(example(event_name)), "agJdJdaSLJfJULBa2803", "Isaac Newton"}
+            assert [value for value in private if value in written] == []
 
 
 @pytest.mark.parametrize("event_name", EVENT_NAMES)
 def test_nothing_private_is_written_when_dynamodb_fails(aws, deliver, output, caplog, event_name):
+    # GIVEN no table
     message = example(event_name)
-    with pytest.raises(WriteFailed) as failed:
-        deliver(message)
-    written = "\n".join([*traceback.format_exception(failed.value), *output.lines(), caplog.text])
+    assert deliver(message) == ["message-0"]
+    written = "\n".join([*output.lines(), caplog.text])
+    assert "ResourceNotFoundException" in written
     assert [value for value in private_values(message) if value in written] == []
 
 
-def test_nothing_private_is_written_by_the_relay(aws, output, caplog):
+def test_nothing_private_is_written_by_the_relay(aws, dead_letters, output, caplog):
     # GIVEN every example, whole and torn, and no bus to take them
-    messages = [json.dumps(example(name)) for name in EVENT_NAMES]
-    relay = import_module("functions.relay.handler")
+    relay = import_module("functions.handlers.relay")
+    whole = [json.dumps(example(name)) for name in EVENT_NAMES]
 
     # WHEN they are relayed
-    for body in messages:
-        relay.handler(at_the_front_door(body, body[: len(body) // 2]), FunctionContext())
+    for body in whole:
+        relay.handler(sqs_batch(body, body[: len(body) // 2]), FunctionContext())
 
-    # THEN the log tells of the failures only
-    written = "\n".join([*output.lines(), caplog.text])
-    assert "Unreadable" in written
+    # THEN the log and the reasons know of the failures only
+    written = "\n".join(
+        [*output.lines(), *(str(letter["MessageAttributes"]) for letter in dead_letters()), caplog.text]
+    )
+    assert "the message is not JSON" in written
     for name in EVENT_NAMES:
         assert [value for value in private_values(example(name)) if value in written] == []
+
+
+def test_the_relay_forwards_six_keys_of_the_metadata_and_the_body(scripted_bus, deliver, tables, output, caplog):
+    # GIVEN an event whose metadata is full of secrets
+    message = {"metadata": FORWARDED | SECRETS, "body": example("enrollment_created")["body"]}
+
+    # WHEN it is relayed
+    import_module("functions.handlers.relay").handler(sqs_batch(json.dumps(message)), FunctionContext())
+
+    # THEN the bus gets what places, orders and traces the event, and what Canvas says of it
+    ((entry,),) = scripted_bus.requests
+    assert json.loads(entry["Detail"]) == {"metadata": FORWARDED, "body": message["body"]}
+
+    # AND no secret is in any part of the entry, nor in what the relay or the event's function writes
+    deliver(json.loads(entry["Detail"]))
+    written = "\n".join([json.dumps(entry), *output.lines(), caplog.text])
+    assert "Applied" in written
+    assert [secret for secret in SECRETS.values() if str(secret) in written] == []

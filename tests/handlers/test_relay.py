@@ -1,19 +1,30 @@
-"""The relay, from the front-door queue to a bus."""
+"""The relay, from the ingestion queue to the event bus."""
 
 import json
+import sys
 from importlib import import_module
+from unittest.mock import Mock
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tests.canvas import EVENT_NAMES, at_the_front_door, example
+from tests.canvas import EVENT_NAMES, example, retried, sqs_batch
 from tests.context import FunctionContext
+
+MAX_REQUEST_BYTES = 256 * 1024
+"""Of one PutEvents. Source: EventBridge user guide, "Calculating PutEvents event entry size"."""
 
 
 @pytest.fixture
-def relay():
-    return import_module("functions.relay.handler")
+def module():
+    return import_module("functions.handlers.relay")
+
+
+@pytest.fixture
+def relay(module):
+    """Relay messages with these bodies in one batch; the ids of those that are reported for retry."""
+    return lambda *bodies: retried(module.handler(sqs_batch(*bodies), FunctionContext()))
 
 
 @pytest.fixture
@@ -34,110 +45,164 @@ def bus(aws):
     return received
 
 
-@pytest.fixture
-def put_events(relay, monkeypatch):
-    """A bus that answers as told, and what it was asked. Moto's takes everything: it cannot refuse an entry."""
-    answers, asked = [], []
-
-    class Bus:
-        def put_events(self, *, Entries):  # noqa: N803 - botocore's name
-            asked.append(Entries)
-            answer = answers.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return {"FailedEntryCount": sum("ErrorCode" in a for a in answer), "Entries": answer}
-
-    monkeypatch.setattr(relay, "_events", Bus())
-    return answers, asked
+def body(event_name="enrollment_created", **parts):
+    """The documented message as text."""
+    return json.dumps(example(event_name, **parts))
 
 
-def failed(result):
-    return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
-
-
-def test_a_batch_of_all_six_reaches_the_bus(relay, bus, output):
+def test_a_batch_of_all_six_reaches_the_bus_in_one_request(relay, bus, module, monkeypatch, output):
     # WHEN the six examples come in one batch
-    batch = at_the_front_door(*(json.dumps(example(name)) for name in EVENT_NAMES))
-    result = relay.handler(batch, FunctionContext())
+    monkeypatch.setattr(module, "_events", Mock(wraps=module._events))
+    assert relay(*map(body, EVENT_NAMES)) == []
 
-    # THEN all are on the bus, without their secrets, and none is delivered again
-    assert failed(result) == []
+    # THEN all are on the bus with the body that Canvas sent, after one request
     received = bus()
     assert sorted(event["detail-type"] for event in received) == sorted(EVENT_NAMES)
-    assert {event["source"] for event in received} == {"canvas"}
-    assert "agJdJdaSLJfJULBa2803" not in json.dumps(received)
+    assert all(event["detail"]["body"] == example(event["detail-type"])["body"] for event in received)
+    assert module._events.put_events.call_count == 1
     assert output.metrics() == {"Forwarded": 6}
 
 
-def test_events_that_no_function_takes_are_counted_and_dropped(relay, bus, output):
-    message = {"metadata": {"event_name": "course_created", "event_time": "2025-01-01T00:00:00Z"}, "body": {}}
-    assert failed(relay.handler(at_the_front_door(json.dumps(message)), FunctionContext())) == []
-    assert bus() == []
+def test_metadata_named_attributes_is_forwarded_as_metadata(relay, scripted_bus):
+    message = example("enrollment_created")
+    message["attributes"] = message.pop("metadata")
+    assert relay(json.dumps(message)) == []
+    assert scripted_bus.requests[0][0]["DetailType"] == "enrollment_created"
+    assert json.loads(scripted_bus.requests[0][0]["Detail"]).keys() == {"metadata", "body"}
+
+
+def test_events_that_no_function_takes_are_counted_and_dropped_however_large(relay, scripted_bus, output):
+    message = {"metadata": {"event_name": "course_created"}, "body": {"syllabus": "x" * 100_000, "grade": float("nan")}}
+    assert relay(json.dumps(message)) == []
+    assert scripted_bus.requests == []
     assert output.metrics() == {"Ignored": 1}
 
 
-def test_the_setting_forwards_all(relay, bus, monkeypatch):
-    monkeypatch.setattr(relay, "_forwards_all", True)
-    message = {"metadata": {"event_name": "course_created"}, "body": {}}
-    relay.handler(at_the_front_door(json.dumps(message)), FunctionContext())
-    assert [event["detail-type"] for event in bus()] == ["course_created"]
+@pytest.mark.parametrize(
+    ("root_account_id", "counted"),
+    [
+        ("21070000000000001", "Forwarded"),
+        (21080000000000079, "Forwarded"),
+        ("21090000000000001", "Foreign"),
+        ("1", "Foreign"),
+        (None, "Forwarded"),
+        ("", "Forwarded"),
+        ({"id": "21090000000000001"}, "Forwarded"),
+    ],
+)
+def test_an_event_is_foreign_by_its_shard_only(module, monkeypatch, scripted_bus, output, root_account_id, counted):
+    # GIVEN the relay of a stage whose schools are on two shards
+    monkeypatch.setenv("ROOT_ACCOUNT_IDS", "21070000000000001 21080000000000001")
+    monkeypatch.delitem(sys.modules, module.__name__)
+    of_two_schools = import_module(module.__name__)
+    monkeypatch.setattr(of_two_schools, "_events", module._events)
+
+    # WHEN an event arrives, THEN it is dropped if its root account is of another shard
+    message = body(metadata={"root_account_id": root_account_id})
+    assert retried(of_two_schools.handler(sqs_batch(message), FunctionContext())) == []
+    assert output.metrics() == {counted: 1}
+    assert len(scripted_bus.requests) == (counted == "Forwarded")
 
 
-def test_what_cannot_be_read_stays_on_the_queue_and_blocks_nothing(relay, bus, output):
-    # GIVEN a batch with a message that is not JSON
-    batch = at_the_front_door("hunter2{", json.dumps(example("sis_batch_created")))
-
-    # WHEN it is relayed
-    result = relay.handler(batch, FunctionContext())
-
-    # THEN exactly that one is delivered again, and the log says why without showing it
-    assert failed(result) == ["message-0"]
-    assert len(bus()) == 1
-    written = "\n".join(output.lines())
-    assert "Front-door message is not JSON" in written
-    assert "docs/operations.md#unreadable-messages" in written
-    assert "hunter2" not in written
+def test_without_root_accounts_no_event_is_foreign(relay, scripted_bus, output):
+    relay(body(metadata={"root_account_id": "21090000000000001"}))
+    assert output.metrics() == {"Forwarded": 1}
 
 
-def test_an_entry_that_the_bus_did_not_take_is_a_failure(relay, put_events, output):
-    # GIVEN a bus that takes two of three entries
-    answers, asked = put_events
-    answers.append([{"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"}, {"EventId": "3"}])
+@pytest.mark.parametrize(
+    ("unreadable", "reason"),
+    [
+        ("hunter2{", "the message is not JSON"),
+        ('{"n": ' + "1" * 5000 + "}", "the message is not JSON"),
+        ('"hunter2"', "the message is not a JSON object"),
+        ("{}", "the message has no metadata, so it is not a Canvas live event"),
+        ('{"metadata": {"event_name": 7}}', "the message has no event_name that could name an event in its metadata"),
+        ('{"sensor": 1, "dataVersion": 1, "data": 1}', "the message is in the Caliper format: set the subscription's"),
+        ("[" * 100_000, "the message is nested too deeply to be read"),
+        (body(body={"n": float("nan")}), "the message holds a number that is not JSON (NaN, Infinity or too large)"),
+        (body(body={"n": float("-inf")}), "the message holds a number that is not JSON"),
+        (body(body={"n": 0}).replace('"n": 0', '"n": 1e400'), "the message holds a number that is not JSON"),
+        (body(metadata={"job_id": float("inf")}), "the message holds a number that is not JSON"),
+        (body(body={"n": "x" * 24 * 1024}), "the message is larger than the 24576 bytes that an event may have"),
+    ],
+)
+def test_what_can_never_be_forwarded_is_dead_lettered_at_once(
+    relay, scripted_bus, dead_letters, output, unreadable, reason
+):
+    # GIVEN a batch with an unreadable message among two that are not
+    batch = (body(), unreadable, body("sis_batch_created"))
 
-    # WHEN a batch of three is relayed
-    batch = at_the_front_door(*(json.dumps(example(name)) for name in EVENT_NAMES[:3]))
-    result = relay.handler(batch, FunctionContext())
+    # WHEN it is relayed, THEN its neighbours are forwarded, and nothing is retried
+    assert relay(*batch) == []
+    assert len(scripted_bus.requests[0]) == 2
+    assert output.metrics() == {"Forwarded": 2, "Rejected": 1}
 
-    # THEN it was one call, and exactly the second message is delivered again
-    assert [len(entries) for entries in asked] == [3]
-    assert failed(result) == ["message-1"]
-    assert output.metrics() == {"Forwarded": 2, "ForwardFailed": 1}
+    # AND it is in the dead-letter queue as it came, with the reason
+    (dead_letter,) = dead_letters()
+    assert dead_letter["Body"] == unreadable
+    assert dead_letter["MessageAttributes"]["error"]["StringValue"] == "UnreadableMessage"
+    assert dead_letter["MessageAttributes"]["reason"]["StringValue"].startswith(reason)
+
+
+def test_what_is_not_forwarded_need_not_be_valid(relay, scripted_bus):
+    # GIVEN an event whose metadata is large, and has a number that is not JSON, where we do not read it
+    message = body(metadata={"url": "x" * 24 * 1024, "developer_key_id": float("nan")})
+
+    # WHEN it is relayed, THEN it is forwarded
+    assert relay(message) == []
+    assert len(scripted_bus.requests) == 1
+
+
+def test_ten_events_of_the_greatest_size_fit_one_request(relay, scripted_bus, dead_letters, module):
+    # GIVEN an event of the greatest size that is forwarded, in the longest characters
+    relay(body(body={"user_name": ""}))
+    room = module.MAX_EVENT_BYTES - len(scripted_bus.requests.pop()[0]["Detail"])
+    user_name = "\N{GRINNING FACE}" * (room // 12) + "x" * (room % 12)
+    largest = body(body={"user_name": user_name})
+
+    # WHEN ten of them are relayed, THEN their request is within the limit, as EventBridge counts it
+    assert relay(*[largest] * 10) == []
+    (entries,) = scripted_bus.requests
+    assert {len(entry["Detail"]) for entry in entries} == {module.MAX_EVENT_BYTES}
+    assert sum(len(entry[part]) for entry in entries for part in ("Source", "DetailType", "Detail")) < MAX_REQUEST_BYTES
+
+    # AND an event that is one byte larger is not forwarded
+    relay(body(body={"user_name": user_name + "x"}))
+    assert len(scripted_bus.requests) == len(dead_letters()) == 1
+
+
+def test_an_entry_that_the_bus_did_not_accept_is_retried(relay, scripted_bus, output):
+    # GIVEN a bus that accepts two of three entries
+    refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"}
+    scripted_bus.answers.append([{"EventId": "1"}, refused, {"EventId": "3"}])
+
+    # WHEN a batch of three is relayed, THEN exactly the second message is retried, by the code of the bus
+    assert relay(*map(body, EVENT_NAMES[:3])) == ["message-1"]
+    (line,), metrics = output.read()
+    assert line["retried"] == {"ThrottlingException": 1}
+    assert metrics == {"Forwarded": 2, "Retried": 1}
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
     [
         (EndpointConnectionError(endpoint_url="https://events"), "EndpointConnectionError"),
-        (
-            boto3.client("events").exceptions.ClientError({"Error": {"Code": "InternalException"}}, "PutEvents"),
-            "Internal",
-        ),
+        (ReadTimeoutError(endpoint_url="https://events"), "ReadTimeoutError"),
+        (ClientError({"Error": {"Code": "InternalException"}}, "PutEvents"), "InternalException"),
     ],
 )
-def test_a_call_that_failed_gives_back_its_messages_only(relay, put_events, output, error, code):
-    # GIVEN a batch too large for one call, of which the second call fails
-    answers, asked = put_events
-    answers += [[{"EventId": "1"}], error]
-    large = example("enrollment_created", body={"user_name": "x" * 140_000})
+def test_where_the_bus_fails_all_that_is_for_it_is_retried(relay, scripted_bus, dead_letters, output, error, code):
+    # GIVEN a bus that cannot be reached
+    scripted_bus.answers.append(error)
 
-    # WHEN it is relayed
-    result = relay.handler(at_the_front_door(json.dumps(large), json.dumps(large)), FunctionContext())
-
-    # THEN the first message is done, the second comes again, and the log says why
-    assert len(asked) == 2
-    assert failed(result) == ["message-1"]
-    assert code in "\n".join(output.lines())
+    # WHEN a batch is relayed, THEN its readable messages are retried, and the unreadable one is dead-lettered
+    assert relay(body(), "hunter2{", body()) == ["message-0", "message-2"]
+    assert len(dead_letters()) == 1
+    (line,), _ = output.read()
+    assert (line["rejected"], line["retried"]) == ({"the message is not JSON": 1}, {code: 2})
 
 
-def test_an_empty_batch_asks_nothing_of_the_bus(relay, put_events):
-    assert failed(relay.handler({"Records": []}, FunctionContext())) == []
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_an_empty_batch_asks_nothing_of_the_bus(relay, scripted_bus):
+    assert relay() == []
+    assert scripted_bus.requests == []

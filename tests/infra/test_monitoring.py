@@ -1,30 +1,30 @@
-"""Alarms that go off when they should, a dashboard of metrics that exist, and a watcher that may only look."""
+"""Alarms that go off when they should, a dashboard of metrics that exist, and an import monitor that runs hourly."""
 
 import json
 import re
 from importlib import import_module
+from unittest import mock
 
+import boto3
 import pytest
 
-from functions.canvas.rejection import RejectedEvent
 from infra.settings import settings_of
 from tests.alarms import inputs, judge
-from tests.canvas import EVENT_NAMES, ROOT, at_the_front_door, example, without
+from tests.canvas import EVENT_NAMES, ROOT, example, sqs_batch, without
 from tests.conftest import synthesise
 from tests.context import FunctionContext
 from tests.tables import Tables
-from tests.templates import of_type
+from tests.templates import arn_of, of_type
 
 ALARMS = [
+    "EventDeadLetters",
     "EventLag",
-    "FrontDoorDeadLetters",
-    "FrontDoorDelay",
-    "FunctionDeadLetters",
     "FunctionErrors",
     "FunctionThrottles",
+    "IngestionDeadLetters",
     "NoEvents",
-    "RelayFailures",
-    "RuleDeadLetters",
+    "QueueDelay",
+    "Retries",
     "TableErrors",
     "TableThrottles",
     "UnfinishedImports",
@@ -34,14 +34,14 @@ ALARMS = [
 
 def alarms_of(template):
     return {
-        re.fullmatch(r"Alarms(\w+?)[0-9A-F]{8}", logical_id)[1]: properties
+        re.fullmatch(r"MonitoringAlarms(\w+?)[0-9A-F]{8}", logical_id)[1]: properties
         for logical_id, properties in of_type(template, "AWS::CloudWatch::Alarm").items()
     }
 
 
 @pytest.fixture(scope="module")
 def alarms(prod):
-    return alarms_of(prod.monitoring)
+    return alarms_of(prod.pipeline)
 
 
 def test_these_are_the_alarms(alarms):
@@ -50,7 +50,7 @@ def test_these_are_the_alarms(alarms):
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_tells_someone_what_it_means_and_where_the_runbook_goes_on(prod, alarms, name):
-    (topic,) = of_type(prod.monitoring, "AWS::SNS::Topic")
+    (topic,) = of_type(prod.pipeline, "AWS::SNS::Topic")
     assert alarms[name]["AlarmActions"] == alarms[name]["OKActions"] == [{"Ref": topic}]
     meaning, anchor = re.fullmatch(
         r"(.+\.) Runbook: docs/operations\.md#([a-z-]+)", alarms[name]["AlarmDescription"]
@@ -94,13 +94,13 @@ def test_silence_is_an_alarm_after_a_day_and_one_event_ends_it(alarms):
 def test_thresholds_are_those_of_the_settings(alarms):
     settings = settings_of("prod")
     assert alarms["EventLag"]["Threshold"] == settings.event_lag_minutes * 60_000
-    assert alarms["FrontDoorDelay"]["Threshold"] == settings.oldest_message_minutes * 60
+    assert alarms["QueueDelay"]["Threshold"] == settings.oldest_message_minutes * 60
     assert alarms["UnfinishedImports"]["Threshold"] == settings.unfinished_import_hours * 3600
 
 
 def test_silence_is_no_alarm_where_the_stage_says_so():
     assert settings_of("dev").silence_hours == 0
-    assert sorted(alarms_of(synthesise("dev").monitoring)) == [name for name in ALARMS if name != "NoEvents"]
+    assert sorted(alarms_of(synthesise("dev").pipeline)) == [name for name in ALARMS if name != "NoEvents"]
 
 
 def test_no_alarm_looks_at_more_metrics_than_cloudwatch_allows(alarms):
@@ -113,23 +113,30 @@ def test_the_operators_guide_counts_the_alarms_and_their_metrics_right(alarms):
 
 
 @pytest.fixture
-def emitted(aws, prod, deliver, output):
+def emitted(aws, prod, deliver, dead_letters, output):
     """The names of all metrics that the functions really emit, and whether with the dimension `event_name`."""
-    Tables(prod.state)
-    relay = import_module("functions.relay.handler")
-    for name in EVENT_NAMES:
-        for event in (example(name), example(name), example(name, metadata={"event_time": "2001-01-01T00:00:00Z"})):
-            deliver(event)
-        with pytest.raises(RejectedEvent):
-            deliver(without(example(name), "body"), to=name)
-    deliver(example("sis_batch_created", body={"workflow_state": "invented_later"}))
-    import_module("functions.unfinished_imports").handler({}, FunctionContext())
-    ignored = {"metadata": {"event_name": "course_created"}, "body": {}}
-    relay.handler(at_the_front_door("{", json.dumps(ignored), json.dumps(example(EVENT_NAMES[0]))), FunctionContext())
-    import boto3
-
+    Tables(prod.data)
+    relay = import_module("functions.handlers.relay")
     boto3.client("events").create_event_bus(Name="canvas-live-events-test")
-    relay.handler(at_the_front_door(json.dumps(example(EVENT_NAMES[0]))), FunctionContext())
+    for name in EVENT_NAMES:
+        deliver(example(name))
+        old = example(name, metadata={"event_time": "2001-01-01T00:00:00Z"})
+        deliver(example(name), old, without(example(name), "body"), to=name)
+    deliver(example("sis_batch_created", body={"workflow_state": "invented_later"}))
+    import_module("functions.handlers.import_monitor").handler({}, FunctionContext())
+    ignored = {"metadata": {"event_name": "course_created"}, "body": {}}
+    foreign = example(EVENT_NAMES[0], metadata={"root_account_id": "30000000000000001"})
+    with mock.patch.object(relay, "_shards", {2107}):
+        relay.handler(
+            sqs_batch("{", json.dumps(ignored), json.dumps(foreign), json.dumps(example(EVENT_NAMES[0]))),
+            FunctionContext(),
+        )
+    with mock.patch.object(relay, "_event_bus", "missing"):
+        relay.handler(sqs_batch(json.dumps(example(EVENT_NAMES[0]))), FunctionContext())
+    for table in boto3.client("dynamodb").list_tables()["TableNames"]:
+        boto3.client("dynamodb").delete_table(TableName=table)
+    for name in EVENT_NAMES:
+        deliver(example(name))
     blobs = [json.loads(line) for line in output.lines() if line.startswith('{"_aws"')]
     return {
         (metric["Name"], tuple(definition["Dimensions"][0]))
@@ -141,7 +148,7 @@ def emitted(aws, prod, deliver, output):
 
 def dashboard_of(prod):
     """The dashboard's body, its CloudFormation references replaced by a word."""
-    (dashboard,) = of_type(prod.monitoring, "AWS::CloudWatch::Dashboard").values()
+    (dashboard,) = of_type(prod.pipeline, "AWS::CloudWatch::Dashboard").values()
     parts = dashboard["DashboardBody"]["Fn::Join"][1]
     return json.loads("".join(part if isinstance(part, str) else "reference" for part in parts))
 
@@ -175,29 +182,19 @@ def test_the_top_row_of_the_dashboard_answers_whether_it_is_healthy(prod):
 
 def test_the_dashboard_shows_every_kind_of_thing(prod):
     titles = {widget["properties"]["title"] for widget in dashboard_of(prod)["widgets"]}
-    assert {"Applied", "Duplicate", "Stale", "Rejected", "Event lag, p50", "Event lag, p99", "Dead letters"} <= titles
+    assert {"Applied", "Duplicate", "Stale", "Rejected", "Event lag, p50", "Event lag, p99"} <= titles
+    assert {"Retried", "Dead-lettered messages", "Oldest message, by queue"} <= titles
     assert {"Cost: invocations", "Cost: relay batches", "Cost: write units"} <= titles
 
 
-def test_the_watcher_may_log_and_scan_one_index(prod):
-    (policy,) = of_type(prod.monitoring, "AWS::IAM::Policy").values()
-    scan, log = sorted(
-        policy["PolicyDocument"]["Statement"], key=lambda statement: str(statement["Action"]), reverse=True
-    )
-    assert scan["Action"] == "dynamodb:Scan"
-    assert scan["Resource"]["Fn::Join"][1][1] == "/index/unfinished"
-    assert log["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
-
-
-def test_the_watcher_looks_every_hour(prod):
-    (rule,) = of_type(prod.monitoring, "AWS::Events::Rule").values()
-    ((function_id, function),) = of_type(prod.monitoring, "AWS::Lambda::Function").items()
+def test_the_import_monitor_runs_every_hour(prod):
+    (rule,) = (rule for rule in of_type(prod.pipeline, "AWS::Events::Rule").values() if "ScheduleExpression" in rule)
+    monitor = of_type(prod.pipeline, "AWS::Lambda::Function")[arn_of(rule["Targets"][0]["Arn"])]
     assert rule["ScheduleExpression"] == "rate(1 hour)"
-    assert rule["Targets"][0]["Arn"]["Fn::GetAtt"][0] == function_id
-    assert function["Handler"] == "functions.unfinished_imports.handler"
+    assert monitor["Handler"] == "functions.handlers.import_monitor.handler"
 
 
 def test_the_topic_takes_tls_only(prod):
-    (policy,) = of_type(prod.monitoring, "AWS::SNS::TopicPolicy").values()
+    (policy,) = of_type(prod.pipeline, "AWS::SNS::TopicPolicy").values()
     denials = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
     assert [denial["Condition"] for denial in denials] == [{"Bool": {"aws:SecureTransport": "false"}}]

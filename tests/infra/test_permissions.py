@@ -3,14 +3,14 @@
 import pytest
 
 from functions.routes import ROUTES
-from tests.templates import event_of, function_of, of_type
+from tests.templates import arn_of, consumer_of, functions_by_event, ingestion_queue, of_type
 
 
 @pytest.fixture(scope="module")
 def permissions(prod):
     """Per role, what its policies allow: actions and the logical ids of the resources."""
     allowed = {}
-    for policy in of_type(prod.processing, "AWS::IAM::Policy").values():
+    for policy in of_type(prod.pipeline, "AWS::IAM::Policy").values():
         (role,) = (role["Ref"] for role in policy["Roles"])
         for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
@@ -23,6 +23,8 @@ def permissions(prod):
 def resource_name(resource):
     if "Fn::GetAtt" in resource:
         return resource["Fn::GetAtt"][0]
+    if "Fn::Join" in resource:
+        return "".join(part if isinstance(part, str) else resource_name(part) for part in resource["Fn::Join"][1])
     return resource["Fn::ImportValue"]
 
 
@@ -30,61 +32,69 @@ def role_of(function):
     return function["Role"]["Fn::GetAtt"][0]
 
 
+def log_of(function):
+    return (["logs:CreateLogStream", "logs:PutLogEvents"], function["LoggingConfig"]["LogGroup"]["Ref"])
+
+
+def consumption(prod, function):
+    """What a function may do as consumer of its queue: what an event source mapping needs, and dead-lettering."""
+    (source,) = (
+        arn_of(mapping["EventSourceArn"])
+        for mapping in of_type(prod.pipeline, "AWS::Lambda::EventSourceMapping").values()
+        if consumer_of(prod.pipeline, arn_of(mapping["EventSourceArn"]))[0] is function
+    )
+    redrive = of_type(prod.pipeline, "AWS::SQS::Queue")[source]["RedrivePolicy"]
+    actions = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage"]
+    return [
+        ([f"sqs:{action}" for action in actions], source),
+        (["sqs:SendMessage"], arn_of(redrive["deadLetterTargetArn"])),
+    ]
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.event_name)
-def test_a_function_may_log_update_its_own_table_and_fill_its_own_queue(prod, permissions, route):
-    # GIVEN the function of the route's rule
-    functions = of_type(prod.processing, "AWS::Lambda::Function")
-    (function,) = (
-        functions[function_of(rule)]
-        for rule in of_type(prod.processing, "AWS::Events::Rule").values()
-        if event_of(rule) == route.event_name
-    )
+def test_a_function_may_log_update_its_own_table_and_consume_its_own_queue(prod, permissions, route):
+    # GIVEN the function of the route
+    function = functions_by_event(prod.pipeline)[route.event_name]
 
-    # THEN its role is its own, and allows three things
+    # THEN its role allows that, each in a statement of its own, and nothing more
+    update, *others = sorted(permissions[role_of(function)])
     table = {"enrollments": "Enrollments4D8328BC", "sis_batches": "SisBatchesF3162930"}[route.table]
-    update, log, dead_letter = permissions[role_of(function)]
     assert update[0] == ["dynamodb:UpdateItem"]
-    assert update[1].startswith(f"canvas-live-state-prod-state:ExportsOutputFnGetAtt{table}Arn")
-    assert log == (["logs:CreateLogStream", "logs:PutLogEvents"], function["LoggingConfig"]["LogGroup"]["Ref"])
-    assert dead_letter == (["sqs:SendMessage"], function["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0])
+    assert update[1].startswith(f"canvas-live-state-prod-data:ExportsOutputFnGetAtt{table}Arn")
+    assert others == sorted([log_of(function), *consumption(prod, function)])
 
 
-def test_the_relay_may_log_take_from_the_front_door_and_put_on_the_bus(prod, permissions):
-    (relay,) = (
-        function
-        for function in of_type(prod.processing, "AWS::Lambda::Function").values()
-        if "relay" in function["Handler"]
-    )
-    (bus,) = of_type(prod.processing, "AWS::Events::EventBus")
-    (mapping,) = of_type(prod.processing, "AWS::Lambda::EventSourceMapping").values()
+def test_the_relay_may_log_consume_the_ingestion_queue_and_put_on_the_bus(prod, permissions):
+    relay, _ = consumer_of(prod.pipeline, ingestion_queue(prod.pipeline))
+    (bus,) = of_type(prod.pipeline, "AWS::Events::EventBus")
     assert permissions[role_of(relay)] == sorted(
-        [
-            (["events:PutEvents"], bus),
-            (["logs:CreateLogStream", "logs:PutLogEvents"], relay["LoggingConfig"]["LogGroup"]["Ref"]),
-            (
-                [
-                    "sqs:ChangeMessageVisibility",
-                    "sqs:DeleteMessage",
-                    "sqs:GetQueueAttributes",
-                    "sqs:GetQueueUrl",
-                    "sqs:ReceiveMessage",
-                ],
-                mapping["EventSourceArn"]["Fn::GetAtt"][0],
-            ),
-        ]
+        [(["events:PutEvents"], bus), log_of(relay), *consumption(prod, relay)]
     )
+
+
+def test_the_import_monitor_may_log_and_scan_one_index(prod, permissions):
+    (monitor,) = (
+        function
+        for function in of_type(prod.pipeline, "AWS::Lambda::Function").values()
+        if function["Handler"] == "functions.handlers.import_monitor.handler"
+    )
+    scan, log = permissions[role_of(monitor)]
+    assert scan[0] == ["dynamodb:Scan"]
+    assert scan[1].startswith("canvas-live-state-prod-data:ExportsOutputFnGetAttSisBatchesF3162930Arn")
+    assert scan[1].endswith("/index/unfinished")
+    assert log == log_of(monitor)
 
 
 def test_no_role_has_more_than_its_policy(prod):
-    roles = of_type(prod.processing, "AWS::IAM::Role")
-    functions = of_type(prod.processing, "AWS::Lambda::Function").values()
+    roles = of_type(prod.pipeline, "AWS::IAM::Role")
+    functions = of_type(prod.pipeline, "AWS::Lambda::Function").values()
     assert sorted(map(role_of, functions)) == sorted(roles)
     for role in roles.values():
         assert set(role) == {"AssumeRolePolicyDocument", "Tags"}
 
 
 def test_readers_may_read_and_nothing_else(prod):
-    (policy,) = of_type(prod.state, "AWS::IAM::ManagedPolicy").values()
+    (policy,) = of_type(prod.data, "AWS::IAM::ManagedPolicy").values()
     statements = policy["PolicyDocument"]["Statement"]
     (scan,) = [statement for statement in statements if statement["Action"] == "dynamodb:Scan"]
     assert scan["Resource"]["Fn::Join"][1][1] == "/index/unfinished"
@@ -100,40 +110,37 @@ def test_readers_may_read_and_nothing_else(prod):
     assert "*" not in str(policy["PolicyDocument"])
 
 
-def test_only_its_own_rule_may_invoke_a_function(prod):
-    invokers = {
-        permission["FunctionName"]["Fn::GetAtt"][0]: permission
-        for permission in of_type(prod.processing, "AWS::Lambda::Permission").values()
+def test_only_its_own_schedule_may_invoke_the_import_monitor_and_only_lambda_the_others(prod):
+    (permission,) = of_type(prod.pipeline, "AWS::Lambda::Permission").values()
+    ((schedule, rule),) = (
+        (logical_id, rule)
+        for logical_id, rule in of_type(prod.pipeline, "AWS::Events::Rule").items()
+        if "ScheduleExpression" in rule
+    )
+    assert permission == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": rule["Targets"][0]["Arn"],
+        "Principal": "events.amazonaws.com",
+        "SourceArn": {"Fn::GetAtt": [schedule, "Arn"]},
     }
-    rules = of_type(prod.processing, "AWS::Events::Rule")
-    assert len(invokers) == len(rules) == 6
-    for rule_id, rule in rules.items():
-        assert invokers[function_of(rule)] == {
-            "Action": "lambda:InvokeFunction",
-            "FunctionName": rule["Targets"][0]["Arn"],
-            "Principal": "events.amazonaws.com",
-            "SourceArn": {"Fn::GetAtt": [rule_id, "Arn"]},
-        }
 
 
-def test_every_queue_policy_denies_plain_http_and_admits_only_canvas_and_eventbridge(prod):
-    policies = of_type(prod.processing, "AWS::SQS::QueuePolicy").values()
-    assert len(policies) == len(of_type(prod.processing, "AWS::SQS::Queue")) == 14
-    for policy in policies:
-        denied, *allowed = policy["PolicyDocument"]["Statement"]
-        assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
-        for statement in allowed:
-            assert statement["Action"] == "sqs:SendMessage"
+def test_a_queue_policy_admits_only_canvas_and_the_queues_own_rule(prod):
+    for policy in of_type(prod.pipeline, "AWS::SQS::QueuePolicy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement["Effect"] == "Deny":
+                continue
             if statement["Principal"] == {"Service": "events.amazonaws.com"}:
                 assert set(statement["Condition"]["ArnEquals"]) == {"aws:SourceArn"}
             else:
                 assert "636161780776" in str(statement["Principal"])
+                assert statement["Action"] == "sqs:SendMessage"
 
 
 def test_there_is_no_other_kind_of_permission(prod):
     kinds = {
         resource["Type"]
-        for template in (prod.state, prod.processing, prod.monitoring)
+        for template in (prod.data, prod.pipeline)
         for resource in template["Resources"].values()
         if "IAM" in resource["Type"] or "Polic" in resource["Type"] or "Permission" in resource["Type"]
     }

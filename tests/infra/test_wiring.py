@@ -1,4 +1,4 @@
-"""Route, rule, function and handler belong together, one of each; and each failure has a queue."""
+"""Route, rule, queue, function and handler belong together, one of each."""
 
 import json
 from importlib import import_module
@@ -9,117 +9,155 @@ import pytest
 
 from functions import handlers
 from functions.routes import ROUTES
+from infra.settings import settings_of
 from tests.canvas import EVENT_NAMES, example
-from tests.templates import event_of, function_of, of_type
+from tests.templates import arn_of, consumer_of, functions_by_event, ingestion_queue, of_type, rules_of_events
 
 
 @pytest.fixture(scope="module")
 def rules(prod):
-    return of_type(prod.processing, "AWS::Events::Rule")
+    return rules_of_events(prod.pipeline)
 
 
-@pytest.fixture(scope="module")
-def functions(prod):
-    return of_type(prod.processing, "AWS::Lambda::Function")
-
-
-@pytest.fixture(scope="module")
-def queues(prod):
-    return of_type(prod.processing, "AWS::SQS::Queue")
-
-
-def test_route_rule_function_and_handler_are_a_bijection(rules, functions):
-    # GIVEN what each rule sends to which handler
-    wired = {event_of(rule): functions[function_of(rule)]["Handler"] for rule in rules.values()}
+def test_route_rule_queue_function_and_handler_are_a_bijection(prod, rules):
+    # GIVEN the function behind the queue behind each rule
+    wired = {event_name: function["Handler"] for event_name, function in functions_by_event(prod.pipeline).items()}
 
     # THEN it is what the routes say, each once, and every handler file is used
-    assert len(rules) == len(ROUTES) == len(functions) - 1  # the relay
     assert wired == {route.event_name: route.handler for route in ROUTES}
+    assert len({arn_of(rule["Targets"][0]["Arn"]) for rule in rules.values()}) == len(ROUTES)
     files = {path.stem for path in Path(handlers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == set(wired)
+    assert files == {*wired, "relay", "import_monitor"}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.event_name)
 def test_a_route_leads_to_a_handler_of_its_event(route):
     module, attribute = route.handler.rsplit(".", 1)
     assert callable(getattr(import_module(module), attribute))
-    assert import_module(module).__doc__.startswith(f"{route.event_name}: ")
+    assert import_module(module).__doc__ == f"Handler of {route.event_name} events."
 
 
 @pytest.mark.parametrize("event_name", EVENT_NAMES)
-def test_a_rule_takes_its_event_and_refuses_the_others(aws, rules, event_name):
+def test_a_rule_matches_its_event_of_our_sources_and_no_other(aws, rules, event_name):
     # GIVEN a bus with the rule's real pattern, and a queue behind it
-    (pattern,) = (rule["EventPattern"] for rule in rules.values() if event_of(rule) == event_name)
     events, sqs = boto3.client("events"), boto3.client("sqs")
     queue = sqs.create_queue(QueueName="matched")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name="rule", EventPattern=json.dumps(pattern))
+    events.put_rule(Name="rule", EventPattern=json.dumps(rules[event_name]["EventPattern"]))
     events.put_targets(Rule="rule", Targets=[{"Id": "queue", "Arn": arn}])
 
-    # WHEN all six examples are put on the bus
-    events.put_events(
-        Entries=[{"Source": "canvas", "DetailType": name, "Detail": json.dumps(example(name))} for name in EVENT_NAMES]
-    )
+    # WHEN all six examples of three senders are put on the bus
+    for source in ("canvas", "canvas-live-state", "someone.else"):
+        events.put_events(
+            Entries=[
+                {"Source": source, "DetailType": name, "Detail": json.dumps(example(name))} for name in EVENT_NAMES
+            ]
+        )
 
-    # THEN the rule took one: its own
-    matched = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    assert [json.loads(message["Body"])["detail-type"] for message in matched] == [event_name]
-
-
-def test_every_rule_and_every_function_has_a_dead_letter_queue_of_its_own(rules, functions, queues):
-    # GIVEN the queue of each rule's target and of each function that a rule invokes
-    of_rules = [rule["Targets"][0]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for rule in rules.values()]
-    of_functions = [
-        functions[function_of(rule)]["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0] for rule in rules.values()
+    # THEN the rule matched its event, from Canvas and as a correction
+    matched = [json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]]
+    assert sorted((event["source"], event["detail-type"]) for event in matched) == [
+        ("canvas", event_name),
+        ("canvas-live-state", event_name),
     ]
 
-    # THEN none is shared, and all exist
-    dead_letter_queues = of_rules + of_functions
-    assert len(set(dead_letter_queues)) == 12
-    assert set(dead_letter_queues) <= set(queues)
+
+def test_what_eventbridge_cannot_deliver_goes_to_the_dead_letter_queue_of_the_events_queue(prod, rules):
+    queues = of_type(prod.pipeline, "AWS::SQS::Queue")
+    for rule in rules.values():
+        (target,) = rule["Targets"]
+        queue = queues[arn_of(target["Arn"])]
+        assert target["DeadLetterConfig"]["Arn"] == queue["RedrivePolicy"]["deadLetterTargetArn"]
+        # EventBridge's own policy: 24 hours and 185 attempts.
+        assert "RetryPolicy" not in target
 
 
-def test_eventbridge_may_fill_the_dead_letter_queue_of_each_rule(prod, rules):
-    allowed = {
-        policy["Queues"][0]["Ref"]
-        for policy in of_type(prod.processing, "AWS::SQS::QueuePolicy").values()
+def test_eventbridge_may_fill_the_queue_and_the_dead_letter_queue_of_each_rule_and_no_other(prod):
+    # GIVEN the rules that each queue admits
+    admitted = {
+        policy["Queues"][0]["Ref"]: arn_of(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        for policy in of_type(prod.pipeline, "AWS::SQS::QueuePolicy").values()
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Allow" and statement["Principal"] == {"Service": "events.amazonaws.com"}
     }
-    assert allowed == {rule["Targets"][0]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for rule in rules.values()}
+
+    # THEN they are the rules that send to it
+    sent = {
+        queue: logical_id
+        for logical_id, rule in of_type(prod.pipeline, "AWS::Events::Rule").items()
+        if "EventPattern" in rule
+        for queue in (arn_of(rule["Targets"][0]["Arn"]), arn_of(rule["Targets"][0]["DeadLetterConfig"]["Arn"]))
+    }
+    assert admitted == sent
 
 
-def test_lambda_tries_again_before_it_gives_up(prod, functions):
-    configured = of_type(prod.processing, "AWS::Lambda::EventInvokeConfig").values()
-    assert len(configured) == 6
-    assert {config["MaximumRetryAttempts"] for config in configured} == {2}
+def test_the_relay_forwards_only_when_every_rule_and_every_queue_policy_is_there(prod):
+    # GIVEN the relay's function and its event source mapping
+    resources = prod.pipeline["Resources"]
+    _, mapping = consumer_of(prod.pipeline, ingestion_queue(prod.pipeline))
+    (mapping_resource,) = (resource for resource in resources.values() if resource["Properties"] is mapping)
+    relay_resource = resources[mapping["FunctionName"]["Ref"]]
+
+    # THEN both are made after the rule, the policy of its queue and that of its dead-letter queue, of every route
+    ruled = {
+        queue
+        for rule in rules_of_events(prod.pipeline).values()
+        for queue in (arn_of(rule["Targets"][0]["Arn"]), arn_of(rule["Targets"][0]["DeadLetterConfig"]["Arn"]))
+    }
+    needed = {
+        logical_id
+        for logical_id, resource in resources.items()
+        if (resource["Type"] == "AWS::Events::Rule" and "EventPattern" in resource["Properties"])
+        or (resource["Type"] == "AWS::SQS::QueuePolicy" and resource["Properties"]["Queues"][0]["Ref"] in ruled)
+    }
+    assert len(needed) == 3 * len(ROUTES)
+    assert needed <= set(relay_resource["DependsOn"])
+    assert needed <= set(mapping_resource["DependsOn"])
 
 
-def test_a_function_outlives_two_calls_whose_every_attempt_times_out(functions):
-    from functions import runtime
+def test_batches_are_of_ten_gathered_for_a_while_bounded_and_answered_message_by_message(prod):
+    settings = settings_of("prod")
+    mappings = of_type(prod.pipeline, "AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == len(ROUTES) + 1
+    for mapping in mappings:
+        assert mapping["BatchSize"] == 10
+        assert mapping["MaximumBatchingWindowInSeconds"] == settings.batching_window_seconds
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        relay = arn_of(mapping["EventSourceArn"]) == ingestion_queue(prod.pipeline)
+        concurrency = settings.relay_concurrency if relay else settings.function_concurrency
+        assert mapping["ScalingConfig"] == {"MaximumConcurrency": concurrency}
 
-    # GIVEN the longest that the SDKs' standard retries take: attempts, and pauses of 1 and 2 seconds at most
-    pauses = sum(2**attempt for attempt in range(runtime.ATTEMPTS - 1))
-    call = runtime.ATTEMPTS * (runtime.CONNECT_SECONDS + runtime.READ_SECONDS) + pauses
 
-    # THEN a stale import event, which makes two calls, still fails by its own error and not by Lambda's clock
-    for function in functions.values():
-        assert function["Timeout"] > 2 * call
+def test_a_function_sends_what_it_rejects_to_the_dead_letter_queue_of_its_queue(prod):
+    queues = of_type(prod.pipeline, "AWS::SQS::Queue")
+    for mapping in of_type(prod.pipeline, "AWS::Lambda::EventSourceMapping").values():
+        function, _ = consumer_of(prod.pipeline, arn_of(mapping["EventSourceArn"]))
+        queue = queues[arn_of(mapping["EventSourceArn"])]
+        dead_letters = arn_of(queue["RedrivePolicy"]["deadLetterTargetArn"])
+        assert function["Environment"]["Variables"]["DEAD_LETTER_QUEUE_URL"] == {"Ref": dead_letters}
 
 
-def test_functions_run_where_their_asset_was_built_for(functions):
-    for function in functions.values():
+def test_the_relay_knows_the_schools_of_its_stage(prod):
+    relay, _ = consumer_of(prod.pipeline, ingestion_queue(prod.pipeline))
+    assert relay["Environment"]["Variables"]["ROOT_ACCOUNT_IDS"] == " ".join(settings_of("prod").root_account_ids)
+
+
+def test_functions_run_where_their_asset_was_built_for(prod):
+    for function in of_type(prod.pipeline, "AWS::Lambda::Function").values():
         assert function["Runtime"] == "python3.13"
         assert function["Architectures"] == ["arm64"]
-        assert set(function["LoggingConfig"]) == {"LogGroup"}
 
 
-def test_every_log_has_an_end(prod):
-    groups = of_type(prod.processing, "AWS::Logs::LogGroup").values()
-    assert len(groups) == 7
-    assert all(group["RetentionInDays"] == 90 for group in groups)
+def test_the_log_has_an_end_no_lines_of_the_platform_and_every_metric(prod):
+    groups = of_type(prod.pipeline, "AWS::Logs::LogGroup")
+    assert all(group["RetentionInDays"] == 90 for group in groups.values())
+    for function in of_type(prod.pipeline, "AWS::Lambda::Function").values():
+        config = dict(function["LoggingConfig"])
+        assert config.pop("LogGroup")["Ref"] in groups
+        # Lines of the embedded metric format count as INFO: any higher level would drop every metric.
+        assert config == {"LogFormat": "JSON", "SystemLogLevel": "WARN", "ApplicationLogLevel": "INFO"}
 
 
 def test_the_bus_is_archived(prod):
-    (archive,) = of_type(prod.processing, "AWS::Events::Archive").values()
+    (archive,) = of_type(prod.pipeline, "AWS::Events::Archive").values()
     assert archive["RetentionDays"] == 30

@@ -22,7 +22,7 @@ def nothing_runs(monkeypatch):
     monkeypatch.setattr(deployment.Emulator, "running", classmethod(lambda _: None))
 
 
-def test_without_a_local_stage_the_operator_is_told_how_to_start_one(monkeypatch, nothing_runs, capsys):
+def test_without_a_local_stage_an_error_says_how_to_start_one(monkeypatch, nothing_runs, capsys):
     assert run(monkeypatch, "show", "course", "1") == 1
     assert "Nothing runs locally. Start it: make up" in capsys.readouterr().err
 
@@ -38,7 +38,7 @@ def test_a_stage_that_is_not_deployed_is_named(monkeypatch, capsys):
     # WHEN a reader asks, THEN the missing stack is named, and how to deploy it
     assert run(monkeypatch, "show", "course", "1", "--stage", "prod") == 1
     written = capsys.readouterr().err
-    assert "canvas-live-state-prod-state does not exist in this account and region" in written
+    assert "canvas-live-state-prod-data does not exist in this account and region" in written
     assert "make deploy STAGE=prod" in written
 
 

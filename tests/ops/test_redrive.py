@@ -1,233 +1,239 @@
-"""Dead letters: read as AWS writes them, sent back whole, never lost, and given up only on request."""
+"""Dead-lettered messages: read as three senders write them, sent back whole, never lost, discarded only on request."""
 
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from itertools import chain
 
-import boto3
 import pytest
 from rich.console import Console
 
-from ops.dead_letters import dead_letter_queues, summary_table
+from ops.dead_letters import DeadLetterBatch, dead_letter_queues, summary_table
 from ops.failure import OperatorError
-from ops.redrive import Selection, export, redrive
+from ops.redrive import export, redrive, selection
 from ops.stage import Stage
 from tests.canvas import example, on_the_bus
+from tests.ops.sqs import StubbedSqs
 
-BUS = "canvas-live-events-test"
-FUNCTION_LETTERS = "EnrollmentCreatedFunctionDeadLetters"
-RULE_LETTERS = "EnrollmentCreatedRuleDeadLetters"
-FRONT_DOOR_LETTERS = "FrontDoorDeadLetters"
-REJECTION = "enrollment_created: body is missing. See docs/operations.md#rejected-events."
+EVENT = json.dumps(on_the_bus(example("enrollment_created"), "enrollment_created"))
+NAMES = ("EnrollmentCreated", "SisBatchUpdated", "Ingestion")
+EVENTS, OTHERS, INGESTION = (f"{name}DeadLetters" for name in NAMES)
+REASON = "enrollment_created: body is missing"
 
 
-class StageWithoutStacks(Stage):
-    """A stage whose queues were made by the test: moto's CloudFormation does not know all our resources."""
+class StubbedStage(Stage):
+    """A stage of three queues and their dead-letter queues, behind one stubbed SQS."""
 
-    def resources(self, part, resource_type):
-        assert (part, resource_type) == ("processing", "AWS::SQS::Queue")
-        urls = boto3.client("sqs").list_queues()["QueueUrls"]
-        return {url.rsplit("/", 1)[1]: url for url in urls}
+    sqs: StubbedSqs
+
+    @property
+    def queues(self):
+        return {f"{name}{kind}": f"{name}{kind}" for name in NAMES for kind in ("Queue", "DeadLetters")}
+
+    def client(self, service):
+        assert service == "sqs"
+        return self.sqs
 
 
 @pytest.fixture
-def stage(aws):
-    sqs = boto3.client("sqs")
-    for name in (FUNCTION_LETTERS, RULE_LETTERS, FRONT_DOOR_LETTERS):
-        # CloudFormation's logical ids end in eight characters of hash.
-        sqs.create_queue(QueueName=f"{name}0123ABCD")
-    front_door = sqs.create_queue(QueueName="FrontDoorQueue0123ABCD")["QueueUrl"]
-    bus = boto3.client("events")
-    bus.create_event_bus(Name=BUS)
-    bus.put_rule(Name="all", EventBusName=BUS, EventPattern=json.dumps({"source": ["canvas"]}))
-    arrived = sqs.create_queue(QueueName="arrived")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=arrived, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    bus.put_targets(Rule="all", EventBusName=BUS, Targets=[{"Id": "queue", "Arn": arn}])
-    return StageWithoutStacks("test", {"EventBus": BUS, "FrontDoorQueueUrl": front_door})
+def stage():
+    stage = StubbedStage("test", {})
+    object.__setattr__(stage, "sqs", StubbedSqs())
+    return stage
 
 
-def url(name):
-    return boto3.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+def batch_of(stage):
+    return DeadLetterBatch(stage, dead_letter_queues(stage))
 
 
-def give_up(name, body, **attributes):
-    """Put a message into the dead-letter queue `name`, as AWS does."""
-    boto3.client("sqs").send_message(
-        QueueUrl=url(f"{name}0123ABCD"),
-        MessageBody=body if isinstance(body, str) else json.dumps(body),
-        MessageAttributes={key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()},
-    )
+def found(stage):
+    """Everything in the dead-letter queues, as a dry run shows it."""
+    with batch_of(stage) as batch:
+        return list(chain.from_iterable(batch.receive()))
 
 
-def lying_in(name):
-    """The bodies of the messages that can be received from queue `name`."""
-    messages = boto3.client("sqs").receive_message(QueueUrl=url(name), MaxNumberOfMessages=10, VisibilityTimeout=0)
-    return [message["Body"] for message in messages.get("Messages", [])]
-
-
-def select(stage, *, only=None):
-    return Selection(stage, dead_letter_queues(stage), only=only)
-
-
-def letters(stage):
-    with select(stage) as selection:
-        return [letter for batch in selection.batches() for letter in batch]
-
-
-EVENT = on_the_bus(example("enrollment_created"))
+def send_back(stage, only=None):
+    with batch_of(stage) as batch:
+        return list(redrive(stage, batch, selection(only), messages_per_second=100_000))
 
 
 @pytest.mark.parametrize(
-    ("queue", "attributes", "error"),
+    ("queue", "body", "attributes", "error", "reason"),
     [
-        (FUNCTION_LETTERS, {"ErrorCode": "200", "ErrorMessage": REJECTION}, "RejectedEvent"),
-        (
-            FUNCTION_LETTERS,
-            {"ErrorMessage": "ValidationException: DynamoDB did not take a write to table"},
-            "ValidationException",
-        ),
-        (FUNCTION_LETTERS, {"ErrorMessage": "2026 Task timed out after 20.00 seconds"}, "Timeout"),
-        (FUNCTION_LETTERS, {"ErrorMessage": "something else"}, "Unknown"),
-        (FUNCTION_LETTERS, {}, "Unknown"),
-        (RULE_LETTERS, {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "x"}, "NO_PERMISSIONS"),
+        (EVENTS, EVENT, {"error": "RejectedEvent", "reason": REASON}, "RejectedEvent", REASON),
+        (EVENTS, EVENT, {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "denied"}, "NO_PERMISSIONS", "denied"),
+        (EVENTS, EVENT, {"moved": True}, "RetriesExhausted", "the log of its function names the errors"),
+        (INGESTION, "{", {"error": "UnreadableMessage", "reason": "is not JSON"}, "UnreadableMessage", "is not JSON"),
+        (INGESTION, "{", {"moved": True}, "RetriesExhausted", "the log of its function names the errors"),
+        (EVENTS, "not JSON", {"moved": True}, "Malformed", "message id-1 is no enrollment_created event"),
+        (EVENTS, "[" * 100_000, {"moved": True}, "Malformed", "message id-1 is no enrollment_created event"),
+        (OTHERS, EVENT, {"moved": True}, "Malformed", "message id-1 is no sis_batch_updated event"),
+        (EVENTS, EVENT, {}, "Malformed", "message id-1 was sent by none of ours"),
     ],
 )
-def test_a_letter_says_where_it_failed_and_how(stage, queue, attributes, error):
-    # GIVEN an event that was given up
-    give_up(queue, EVENT, **attributes)
-
-    # WHEN it is read, THEN its queue, its kind of error and its event are known
-    (letter,) = letters(stage)
-    assert (letter.queue.name, letter.error, letter.event) == (queue, error, EVENT)
+def test_a_message_says_who_dead_lettered_it_and_why(stage, queue, body, attributes, error, reason):
+    stage.sqs.put(queue, body, **attributes)
+    (letter,) = found(stage)
+    assert (letter.queue.name, letter.error, letter.reason, letter.body) == (queue, error, reason, body)
 
 
-def test_a_letter_of_the_emulator_says_the_same(stage):
-    give_up(FUNCTION_LETTERS, {"requestPayload": EVENT, "responsePayload": {"errorMessage": REJECTION}})
-    (letter,) = letters(stage)
-    assert (letter.error, letter.event) == ("RejectedEvent", EVENT)
+@pytest.mark.parametrize("seed", range(5))
+def test_everything_is_found_however_sqs_answers(seed):
+    # GIVEN a queue of 37 messages, whose servers answer some polls with nothing
+    stage = StubbedStage("test", {})
+    object.__setattr__(stage, "sqs", StubbedSqs(seed=seed, late=2))
+    for _ in range(37):
+        stage.sqs.put(EVENTS, EVENT, moved=True)
+
+    # WHEN they are read, twice, THEN all are found each time: reading takes nothing away
+    assert len(found(stage)) == 37
+    assert len(found(stage)) == 37
 
 
-def test_looking_takes_nothing_away(stage):
-    give_up(FUNCTION_LETTERS, EVENT)
-    assert len(letters(stage)) == 1
-    assert len(letters(stage)) == 1
+def test_an_empty_queue_is_asked_several_times_before_nothing_is_said(stage):
+    assert found(stage) == []
+    assert stage.sqs.requests.count("receive") >= 3 * len(NAMES)
 
 
-def test_an_event_goes_back_to_the_bus_as_it_was(stage):
-    # GIVEN twelve events that a function gave up, more than one batch
+def test_messages_that_sqs_counts_but_never_delivers_are_said_to_be_there(stage):
+    stage.sqs.put(EVENTS, EVENT, moved=True)
+    stage.sqs.late = 1000
+    with pytest.raises(OperatorError, match=r"EnrollmentCreatedDeadLetters holds messages .* Run the command again"):
+        found(stage)
+
+
+def test_an_event_goes_back_to_its_queue_and_an_ingestion_message_to_the_ingestion_queue(stage):
+    # GIVEN twelve events, more than one batch, and a message that was never on the bus
     for _ in range(12):
-        give_up(FUNCTION_LETTERS, EVENT)
+        stage.sqs.put(EVENTS, EVENT, moved=True)
+    stage.sqs.put(INGESTION, "{}", moved=True)
 
     # WHEN they are redriven
-    with select(stage) as selection:
-        sent = list(redrive(stage, selection, events_per_second=1000))
+    assert len(send_back(stage)) == 13
 
-    # THEN all came over the bus as they were, and the queue is empty
-    assert len(sent) == 12
-    assert letters(stage) == []
-    (first, *_) = map(json.loads, lying_in("arrived"))
-    assert {part: first[part] for part in ("source", "detail-type", "detail")} == {
-        part: EVENT[part] for part in ("source", "detail-type", "detail")
-    }
+    # THEN each is where it failed, as it was, without attributes (the stub refuses those), in few requests
+    assert stage.sqs.bodies("EnrollmentCreatedQueue") == [EVENT] * 12
+    assert stage.sqs.bodies("IngestionQueue") == ["{}"]
+    assert stage.sqs.requests.count("send") == stage.sqs.requests.count("delete") == 3
+    assert found(stage) == []
 
 
-def test_a_front_door_message_goes_back_to_the_front_door(stage):
-    give_up(FRONT_DOOR_LETTERS, "not even JSON")
-    with select(stage) as selection:
-        assert len(list(redrive(stage, selection, events_per_second=1000))) == 1
-    assert lying_in("FrontDoorQueue0123ABCD") == ["not even JSON"]
-    assert letters(stage) == []
+def test_large_messages_are_sent_in_as_many_requests_as_they_need(stage):
+    for _ in range(4):
+        stage.sqs.put(INGESTION, "x" * 500_000, moved=True)
+    assert len(send_back(stage)) == 4
+    assert stage.sqs.requests.count("send") == 2
 
 
-def test_only_one_kind_of_error_is_sent_and_the_rest_stays(stage):
-    # GIVEN a rejected and a throttled event
-    give_up(FUNCTION_LETTERS, EVENT, ErrorMessage=REJECTION)
-    give_up(FUNCTION_LETTERS, EVENT, ErrorMessage="ValidationException: DynamoDB did not take a write to table")
+def test_what_was_rejected_or_is_malformed_is_sent_only_when_it_is_named(stage):
+    # GIVEN one message of each kind
+    stage.sqs.put(EVENTS, EVENT, error="RejectedEvent", reason=REASON)
+    stage.sqs.put(EVENTS, "not an event", moved=True)
+    stage.sqs.put(EVENTS, EVENT, moved=True)
 
-    # WHEN the throttled ones are redriven
-    with select(stage, only="ValidationException") as selection:
-        sent = list(redrive(stage, selection, events_per_second=1000))
+    # WHEN everything is redriven, THEN only what may succeed is sent, and nothing stands in its way
+    assert [letter.error for letter in send_back(stage)] == ["RetriesExhausted"]
+    assert sorted(letter.error for letter in found(stage)) == ["Malformed", "RejectedEvent"]
 
-    # THEN the rejected one still lies there, in sight
-    assert [letter.error for letter in sent] == ["ValidationException"]
-    assert [letter.error for letter in letters(stage)] == ["RejectedEvent"]
+    # WHEN the rejected one is named, THEN it is sent
+    assert [letter.error for letter in send_back(stage, only="RejectedEvent")] == ["RejectedEvent"]
 
 
-def test_what_the_bus_refuses_stays_in_its_queue(stage, monkeypatch):
-    # GIVEN a bus that refuses; moto's takes everything
-    class RefusingBus:
-        def put_events(self, *, Entries):  # noqa: N803 - botocore's name
-            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"} for _ in Entries]}
+def test_a_redrive_ends_at_what_was_dead_lettered_after_it_began(stage):
+    # GIVEN an event that fails again as soon as it is sent back
+    stage.sqs.put(EVENTS, EVENT, moved=True)
+    with batch_of(stage) as batch:
+        sent = []
+        for letter in redrive(stage, batch, selection(None), messages_per_second=100_000):
+            sent.append(letter)
+            stage.sqs.now += timedelta(seconds=5)
+            stage.sqs.put(EVENTS, EVENT, ago=0, error="RejectedEvent", reason=REASON)
 
-    give_up(FUNCTION_LETTERS, EVENT)
-    real = stage.client
-    monkeypatch.setattr(
-        StageWithoutStacks, "client", lambda _, service: RefusingBus() if service == "events" else real(service)
-    )
+    # THEN it was sent once, and what it became is seen and left alone
+    assert len(sent) == 1
+    assert [letter.error for letter in batch.left.values() if batch.is_newer(letter)] == ["RejectedEvent"]
+    assert stage.sqs.bodies(EVENTS) == [EVENT]
 
-    # WHEN an event is redriven, THEN the operator is told, and the letter can be received again
-    with pytest.raises(OperatorError, match=r"refused an event \(InternalFailure\)"), select(stage) as selection:
-        list(redrive(stage, selection, events_per_second=1000))
-    assert len(letters(stage)) == 1
+
+def test_a_queue_that_refuses_keeps_the_message_where_it_is(stage):
+    stage.sqs.put(EVENTS, EVENT, moved=True)
+    stage.sqs.refused = {"EnrollmentCreatedQueue"}
+    with pytest.raises(OperatorError, match=r"1 messages of EnrollmentCreatedDeadLetters .* \(InternalError\)"):
+        send_back(stage)
+    assert stage.sqs.bodies(EVENTS) == [EVENT]
 
 
 def test_an_interrupted_redrive_loses_nothing(stage):
-    # GIVEN three letters
-    for _ in range(3):
-        give_up(FUNCTION_LETTERS, EVENT)
+    # GIVEN messages of two queues
+    stage.sqs.put(EVENTS, EVENT, moved=True)
+    stage.sqs.put(INGESTION, "{}", moved=True)
 
     # WHEN the operator presses Ctrl-C after the first
-    with select(stage) as selection:
-        next(redrive(stage, selection, events_per_second=1000))
+    with batch_of(stage) as batch:
+        next(redrive(stage, batch, selection(None), messages_per_second=100_000))
 
-    # THEN the others lie in their queue, in sight
-    assert len(letters(stage)) == 2
+    # THEN the other is in its queue, visible
+    assert stage.sqs.bodies(INGESTION) == ["{}"]
+
+
+def test_a_receipt_that_has_expired_is_no_error(stage):
+    # GIVEN a message that somebody else receives while we hold it for too long
+    stage.sqs.put(EVENTS, EVENT, moved=True)
+    with batch_of(stage) as batch:
+        (letters,) = batch.receive()
+        stage.sqs.now += timedelta(hours=1)
+        stage.sqs.receive_message(QueueUrl=EVENTS, MaxNumberOfMessages=1, WaitTimeSeconds=1, VisibilityTimeout=60)
+
+        # WHEN we delete it, THEN nothing is raised: it is delivered again, which changes nothing
+        batch.remove(letters)
+    assert len(stage.sqs.queues[EVENTS]) == 1
 
 
 def test_what_can_never_succeed_is_exported_and_discarded_on_request_only(stage, tmp_path):
-    # GIVEN a rejected event and an unreadable message
-    give_up(FUNCTION_LETTERS, EVENT, ErrorMessage=REJECTION)
-    give_up(FRONT_DOOR_LETTERS, "not even JSON")
+    # GIVEN a rejected event, an unreadable message and a malformed one
+    stage.sqs.put(EVENTS, EVENT, error="RejectedEvent", reason=REASON)
+    stage.sqs.put(INGESTION, "not even JSON", error="UnreadableMessage", reason="is not JSON")
+    stage.sqs.put(EVENTS, "[1]", moved=True)
 
     # WHEN they are exported
     file = tmp_path / "letters.ndjson"
-    with select(stage) as selection:
-        exported = list(export(selection, file, discard=False))
+    with batch_of(stage) as batch:
+        exported = list(export(batch, lambda _: True, file, discard=False))
 
     # THEN the file has what Canvas sent, for its owner's eyes, and the queues still have it, too
-    assert [json.loads(line) for line in file.read_text().splitlines()] == [EVENT["detail"], "not even JSON"]
+    written = [json.loads(line) for line in file.read_text().splitlines()]
+    assert written == [json.loads(EVENT)["detail"], [1], "not even JSON"]
     assert file.stat().st_mode & 0o777 == 0o600
-    assert len(exported) == len(letters(stage)) == 2
+    assert len(exported) == len(found(stage)) == 3
 
-    # WHEN they are discarded, THEN they are gone
-    with select(stage, only="RejectedEvent") as selection:
-        list(export(selection, tmp_path / "again.ndjson", discard=True))
-    assert [letter.queue.name for letter in letters(stage)] == [FRONT_DOOR_LETTERS]
+    # WHEN one kind is discarded, THEN it is gone, and only it
+    with batch_of(stage) as batch:
+        list(export(batch, selection("RejectedEvent"), tmp_path / "again.ndjson", discard=True))
+    assert sorted(letter.error for letter in found(stage)) == ["Malformed", "UnreadableMessage"]
 
 
 def test_an_export_never_overwrites_a_file(stage, tmp_path):
     file = tmp_path / "letters.ndjson"
     file.write_text("precious")
-    give_up(FUNCTION_LETTERS, EVENT)
-    with pytest.raises(OperatorError, match="exists already"), select(stage) as selection:
-        list(export(selection, file, discard=True))
+    stage.sqs.put(EVENTS, EVENT, moved=True)
+    with pytest.raises(OperatorError, match="exists already"), batch_of(stage) as batch:
+        list(export(batch, selection(None), file, discard=True))
     assert file.read_text() == "precious"
-    assert len(letters(stage)) == 1
+    assert len(found(stage)) == 1
 
 
-def test_the_summary_groups_by_queue_and_error_with_ages(stage):
-    # GIVEN three letters of two kinds
-    for _ in range(2):
-        give_up(FUNCTION_LETTERS, EVENT, ErrorMessage=REJECTION)
-    give_up(RULE_LETTERS, EVENT, ERROR_CODE="NO_PERMISSIONS")
+def test_the_summary_groups_by_queue_error_and_reason_with_ages(stage):
+    # GIVEN three messages of two kinds
+    for ago in (3600, 26 * 3600):
+        stage.sqs.put(EVENTS, EVENT, ago=ago, error="RejectedEvent", reason=REASON)
+    stage.sqs.put(OTHERS, EVENT.replace("enrollment_created", "sis_batch_updated"), moved=True)
 
-    # WHEN they are summed up a day and two hours later
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(summary_table(letters(stage), now=datetime.now(UTC) + timedelta(days=1, hours=2)))
-
-    # THEN there is a line for each kind
+    # WHEN they are summed up, THEN there is a line for each kind
+    now = stage.sqs.now
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(summary_table(found(stage), now=now))
     lines = [line.split("│")[1:-1] for line in console.export_text().splitlines() if "DeadLetters" in line]
     assert [[cell.strip() for cell in line] for line in lines] == [
-        [FUNCTION_LETTERS, "RejectedEvent", "2", "1 d 2 h", "1 d 2 h"],
-        [RULE_LETTERS, "NO_PERMISSIONS", "1", "1 d 2 h", "1 d 2 h"],
+        [EVENTS, "RejectedEvent", REASON, "2", "1 d 2 h", "1 h 0 min"],
+        [OTHERS, "RetriesExhausted", "the log of its function names the errors", "1", "1 h 0 min", "1 h 0 min"],
     ]

@@ -12,13 +12,18 @@ def dynamodb_local_endpoint(tmp_path_factory):
         yield endpoint
 
 
+@pytest.fixture(scope="module")
+def local_engine(prod, dynamodb_local_endpoint):
+    """DynamoDB Local alone, for tests with faults or with many writers."""
+    with dynamodb_local_engine(prod.data, dynamodb_local_endpoint) as local:
+        yield local
+
+
 @pytest.fixture(scope="module", params=["moto", "dynamodb-local"])
 def engine(request, prod):
     """Each engine in turn: what holds of one must hold of the other."""
     if request.param == "moto":
-        with moto_engine(prod.state) as moto:
+        with moto_engine(prod.data) as moto:
             yield moto
     else:
-        endpoint = request.getfixturevalue("dynamodb_local_endpoint")
-        with dynamodb_local_engine(prod.state, endpoint) as local:
-            yield local
+        yield request.getfixturevalue("local_engine")

@@ -1,7 +1,8 @@
 """Histories: what happened to a few enrollments and imports, and the many ways in which Canvas may write it down."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -18,11 +19,12 @@ _SHARD_OF_SCHOOL = {"21070000000000001": "21070000000000001", "30000000000000001
 class Fact:
     """One thing that happened, free of any spelling.
 
-    `values` are the body's fields but for the ids in `key`; what is not there, Canvas does not say.
+    `values` are the body's fields but for the ids in `key`; what is not there, Canvas does not say. Without `instant`
+    the event is invalid: it cannot be ordered.
     """
 
     event_name: str
-    instant: datetime
+    instant: datetime | None
     key: tuple[str, ...]
     values: tuple[tuple[str, Any], ...]
 
@@ -69,9 +71,16 @@ def _enrollment_state(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def spoil(facts: Iterable[Fact], rng: random.Random, *, share: float) -> list[Fact]:
+    """`facts`, of which a `share` is invalid."""
+    return [replace(fact, instant=None) if rng.random() < share else fact for fact in facts]
+
+
 def spell(fact: Fact, rng: random.Random) -> dict[str, Any]:
     """A Canvas message that says `fact`: one of many, with the same meaning."""
-    metadata = {"event_name": fact.event_name, "event_time": _time(fact.instant, rng), "producer": "canvas"}
+    metadata = {"event_name": fact.event_name, "producer": "canvas"}
+    if fact.instant:
+        metadata["event_time"] = _time(fact.instant, rng)
     body: dict[str, Any] = {}
     if fact.event_name in IMPORT_EVENTS:
         school, number = fact.key

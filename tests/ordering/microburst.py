@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+
+from functions.runtime import ATTEMPTS
 from tests.ordering.engines import free_port, wait_for_port
 
 
-def faults(one_in: int) -> dict[str, dict[str, Any]]:
+def faults(one_in: int, *, at_once: int) -> dict[str, dict[str, Any]]:
     """Faults of every kind, by the name under which the proxy reports them; together one request in `one_in` fails.
 
-    A throttled request fails three times in a row: all that the SDK tries. Of the last two kinds the write is applied
-    and its acknowledgement never arrives: cut off, or too slow for the client's patience.
+    Throttling comes in bursts that exhaust the SDK's attempts, even of `at_once` concurrent writes. Of the last two
+    kinds the write is applied and its acknowledgement never arrives: cut off, or too slow for the client's timeout.
     """
+    burst = ATTEMPTS * at_once
     return {
         "error:ProvisionedThroughputExceededException": _every(
-            3, 12 * one_in, error={"code": "ProvisionedThroughputExceededException", "status": 400}
+            burst, 4 * one_in * burst, error={"code": "ProvisionedThroughputExceededException", "status": 400}
         ),
         "error:InternalServerError": _every(1, 5 * one_in, error={"code": "InternalServerError", "status": 500}),
         "error:ServiceUnavailable": _every(1, 5 * one_in, error={"code": "ServiceUnavailable", "status": 503}),
@@ -54,17 +58,17 @@ class Microburst:
 
 
 @contextlib.contextmanager
-def microburst(upstream: str, folder: Path, *, one_in: int) -> Iterator[Microburst]:
-    """A fault proxy before `upstream` that makes one request in `one_in` fail."""
-    rules = folder / "rules.yml"
-    rules.write_text(json.dumps({"rules": list(faults(one_in).values())}))
+def microburst(upstream: str, folder: Path, *rules: dict[str, Any]) -> Iterator[Microburst]:
+    """A proxy before `upstream` that injects the faults of `rules`."""
+    config = folder / "rules.yml"
+    config.write_text(json.dumps({"rules": rules}))
     port = free_port()
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(
             [
                 *(sys.executable, "-m", "microburst", "--upstream", upstream),
-                *("--host", "127.0.0.1", "--port", str(port), "--config", str(rules)),
+                *("--host", "127.0.0.1", "--port", str(port), "--config", str(config)),
             ],
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -72,6 +76,9 @@ def microburst(upstream: str, folder: Path, *, one_in: int) -> Iterator[Microbur
     ):
         try:
             wait_for_port(port)
-            yield Microburst(f"http://127.0.0.1:{port}")
+            endpoint = f"http://127.0.0.1:{port}"
+            # Its first request takes seconds, longer than the functions wait.
+            boto3.client("dynamodb", endpoint_url=endpoint).list_tables()
+            yield Microburst(endpoint)
         finally:
             process.kill()  # it would first wait for the answers that it is holding back

@@ -1,4 +1,4 @@
-"""What the tables must hold, said another way: sort the facts, and let each overwrite the one before.
+"""What the tables must hold, computed another way: sort the facts, and let each overwrite the one before.
 
 Written from the design, not from the code: it imports nothing of `functions`.
 """
@@ -54,10 +54,10 @@ Items = dict[tuple[str, ...], dict[str, Any]]
 
 
 def tables_after(facts: Iterable[Fact]) -> tuple[Items, Items]:
-    """Both tables, by key, after `facts` in whatever order and number they came."""
+    """Both tables, by key, after `facts` in whatever order and number they were delivered. Invalid ones are ignored."""
     enrollments: Items = {}
     imports: Items = {}
-    for fact in sorted(facts, key=version_of):
+    for fact in sorted((fact for fact in facts if fact.instant), key=version_of):
         content = _content(fact)
         if fact.event_name in IMPORT_EVENTS:
             account, number = fact.key

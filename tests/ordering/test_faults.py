@@ -1,67 +1,54 @@
 """A DynamoDB that fails as the real one does: throttled, 500, 503, connections reset, acknowledgements lost, timeouts.
 
 microburst stands between the functions and DynamoDB Local, and speaks DynamoDB's own errors. Whatever a function
-reports as failed is delivered again, as Lambda would, and after Lambda the redrive.
+reports is delivered again, as SQS does.
 """
 
 import random
 
-import pytest
-
-from functions.state.table import WriteFailed
-from tests.ordering.engines import Engine, dynamodb_local_engine, load_handlers
+from tests.ordering.engines import Functions, load_handlers
 from tests.ordering.histories import random_history, spell
 from tests.ordering.microburst import faults, microburst
 from tests.ordering.oracle import tables_after, version_of
-
-ONE_IN = 5
-
-
-@pytest.fixture(scope="module")
-def proxy(dynamodb_local_endpoint, tmp_path_factory):
-    with microburst(dynamodb_local_endpoint, tmp_path_factory.mktemp("microburst"), one_in=ONE_IN) as proxy:
-        yield proxy
+from tests.ordering.queues import MAX_BATCH, Queues
 
 
-@pytest.fixture
-def faulty_engine(prod, dynamodb_local_endpoint, proxy):
-    """Functions whose every request passes the proxy; the tests look past it."""
-    with dynamodb_local_engine(prod.state, dynamodb_local_endpoint) as engine:
-        yield Engine(engine.tables, load_handlers(proxy.endpoint))
-
-
-def stored_version(engine, fact):
-    """The version that the table holds for `fact`'s family."""
-    enrollments, imports = engine.contents()
+def stored_version(contents, fact):
+    """The version that the tables hold for `fact`'s family, empty where they hold none."""
+    enrollments, imports = contents
     if fact.event_name.startswith("sis"):
-        return imports[fact.key]["version"]
+        return imports.get(fact.key, {}).get("version", "")
     family = "state_version" if fact.event_name.startswith("enrollment_state") else "enrollment_version"
-    return enrollments[fact.key][family]
+    return enrollments.get(fact.key, {}).get(family, "")
 
 
-def test_a_history_told_to_a_failing_dynamodb_ends_as_the_oracle_says(faulty_engine, proxy):
-    # GIVEN a history, shuffled and each event three times
+def test_a_history_delivered_to_a_failing_dynamodb_ends_as_the_oracle_says(local_engine, tmp_path):
+    # GIVEN a history, each event three times, and a DynamoDB that fails one request in ten
     rng = random.Random(20)
     facts = random_history(rng, 60)
-    told = facts * 3
-    rng.shuffle(told)
+    injected = faults(10, at_once=MAX_BATCH)
+    with microburst(local_engine.endpoint, tmp_path, *injected.values()) as proxy:
+        functions = Functions(handlers=load_handlers(proxy.endpoint))
 
-    # WHEN it is told, and whatever fails is told again later
-    redelivered = 0
-    while told:
-        fact = told.pop(0)
-        try:
-            outcome = faulty_engine.deliver(spell(fact, rng))
-        except WriteFailed:
-            redelivered += 1
-            told.insert(rng.randint(0, len(told)), fact)
-            continue
+        def deliver(batch):
+            stale_before, before = functions.counted["Stale"], local_engine.contents()
+            fates = functions.deliver_batch([spell(fact, rng) for fact in batch])
+            after = local_engine.contents()
 
-        # THEN an outcome is true, and no failure is taken for one: only what is older than the table is stale
-        stored, version = stored_version(faulty_engine, fact), version_of(fact)
-        assert (stored > version) == (outcome == "Stale")
+            # THEN an outcome is true, and no failure is taken for one: what is done is stored, or something newer is,
+            # and only what is older than the table is stale
+            done = [fact for fact, fate in zip(batch, fates, strict=True) if fate == "Done"]
+            assert all(stored_version(after, fact) >= version_of(fact) for fact in done)
+            older, older_now = (
+                sum(stored_version(contents, fact) > version_of(fact) for fact in done) for contents in (before, after)
+            )
+            assert older <= functions.counted["Stale"] - stale_before <= older_now
+            return fates
 
-    # AND every fault was met, some events came again, and the tables are the oracle's
-    assert proxy.fired().keys() == faults(ONE_IN).keys()
-    assert redelivered > 0
-    assert faulty_engine.contents() == tables_after(facts)
+        # WHEN it is delivered in random batches, and whatever is reported again
+        Queues(rng, facts * 3).drain(deliver)
+
+        # AND every fault was injected, some events were delivered again, and the tables are the oracle's
+        assert proxy.fired().keys() == injected.keys()
+        assert functions.counted["Retried"] > 0
+        assert local_engine.contents() == tables_after(facts)

@@ -9,22 +9,24 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from functions.routes import ROUTES
 from infra.bundling import build_asset
-from infra.settings import LAMBDA, THIS_MACHINE
+from infra.settings import HOST, LAMBDA
+from tests.canvas import ROOT
 
 pytestmark = pytest.mark.slow
 
 HANDLERS = [
     *(route.handler for route in ROUTES),
-    "functions.relay.handler.handler",
-    "functions.unfinished_imports.handler",
+    "functions.handlers.relay.handler",
+    "functions.handlers.import_monitor.handler",
 ]
 MEGABYTE = 1_000_000
 SETTINGS = (
-    *("ENROLLMENTS_TABLE", "SIS_BATCHES_TABLE", "UNFINISHED_INDEX"),
-    *("EVENT_BUS", "FORWARD_ALL_EVENTS", "FUTURE_TOLERANCE_MINUTES"),
+    *("ENROLLMENTS_TABLE", "SIS_BATCHES_TABLE", "UNFINISHED_INDEX", "FUTURE_TOLERANCE_MINUTES"),
+    *("EVENT_BUS", "DEAD_LETTER_QUEUE_URL", "ROOT_ACCOUNT_IDS"),
 )
 ENVIRONMENT = {name: os.environ[name] for name in (*SETTINGS, "AWS_REGION", "AWS_DEFAULT_REGION", "PATH")}
 
@@ -33,7 +35,7 @@ ENVIRONMENT = {name: os.environ[name] for name in (*SETTINGS, "AWS_REGION", "AWS
 def asset(tmp_path_factory):
     """The asset for this machine's Python and processor."""
     folder = tmp_path_factory.mktemp("asset")
-    build_asset(folder, THIS_MACHINE)
+    build_asset(folder, HOST)
     return folder
 
 
@@ -45,32 +47,44 @@ def lambda_asset(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def run(asset):
+    """Run a program in an interpreter that has nothing but its standard library and the asset; its standard error."""
+
+    def run(program):
+        program = f"import sys; sys.path.insert(0, {str(asset)!r}); {program}"
+        command = [sys.executable, "-I", "-S", "-c", program]
+        return subprocess.run(command, env=ENVIRONMENT, check=False, capture_output=True, text=True).stderr
+
+    return run
+
+
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_every_handler_is_imported_from_the_asset_alone(asset, handler):
-    # GIVEN an interpreter that has nothing but its standard library and the asset
+def test_every_handler_is_imported_from_the_asset_alone(run, handler):
     module, attribute = handler.rsplit(".", 1)
-    program = f"import sys; sys.path.insert(0, {str(asset)!r}); import {module} as m; assert callable(m.{attribute})"
-
-    # WHEN it imports the handler, with the settings that infra gives, THEN it finds everything
-    ran = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program], env=ENVIRONMENT, check=False, capture_output=True, text=True
-    )
-    assert ran.stderr == ""
-    assert ran.returncode == 0
+    assert run(f"import {module} as m; assert callable(m.{attribute})") == ""
 
 
-def test_a_function_of_an_event_loads_nothing_but_the_core_of_its_client(asset):
-    # WHEN an interpreter that has nothing else imports one from the asset
-    program = (
-        f"import sys; sys.path.insert(0, {str(asset)!r}); import functions.handlers.enrollment_updated; "
-        "print(*(name for name in sys.modules if name.split('.')[0] in ('asyncio', 'botocore', 'pydynox')))"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program], env=ENVIRONMENT, check=True, capture_output=True, text=True
-    )
+def test_a_function_can_dead_letter_from_the_asset_alone(run):
+    # GIVEN an event function, which has no client of SQS until it rejects a message
+    # WHEN it makes one, THEN the client knows the request and where to send it
+    make_client = "from functions.dead_letters import _sqs; sqs = _sqs()"
+    assert run(f"import functions.handlers.sis_batch_created; {make_client}; assert sqs.send_message_batch") == ""
+    assert run(f"{make_client}; assert sqs.meta.endpoint_url == 'https://sqs.us-east-1.amazonaws.com'") == ""
 
-    # THEN the rest of pydynox is not there (Powertools names itself to botocore, if it is there)
-    assert set(ran.stdout.split()) - {"botocore"} == {"pydynox", "pydynox.exceptions", "pydynox.pydynox_core"}
+
+def test_no_file_of_a_third_party_is_rewritten(asset, tmp_path):
+    # GIVEN the functions' requirements as their authors made them
+    command = [find_uv_bin(), "pip", "install", "--quiet", "--target", tmp_path, "--no-deps", "--require-hashes"]
+    command += ["--python", sys.executable, "--no-compile-bytecode", "-r", ROOT / "functions" / "requirements.txt"]
+    subprocess.run(command, check=True)
+
+    # THEN every module of the asset is as they wrote it, or as it is in our checkout
+    modules = {path.relative_to(asset) for path in asset.rglob("*.py")}
+    ours = {name for name in modules if name.parts[0] == "functions"}
+    assert ours < modules
+    assert [str(name) for name in ours if (asset / name).read_bytes() != (ROOT / name).read_bytes()] == []
+    assert [str(name) for name in modules - ours if (asset / name).read_bytes() != (tmp_path / name).read_bytes()] == []
 
 
 def test_the_zipped_asset_of_lambda_is_small(lambda_asset, tmp_path):
@@ -93,7 +107,7 @@ def test_every_module_has_bytecode_that_is_never_checked_against_its_source(asse
 
 def test_the_hash_is_the_same_every_time(asset, tmp_path):
     again = tmp_path / "again"
-    build_asset(again, THIS_MACHINE)
+    build_asset(again, HOST)
     files = sorted(path.relative_to(asset) for path in asset.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
     assert [str(name) for name in files if (asset / name).read_bytes() != (again / name).read_bytes()] == []

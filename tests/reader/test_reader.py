@@ -15,7 +15,7 @@ COURSE = "21070000000000565"
 
 @pytest.fixture
 def tables(aws, prod):
-    return Tables(prod.state)
+    return Tables(prod.data)
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import hashlib
 
 import pytest
 
-from functions.state.change import Change
-from functions.state.enrollment import enrollment_snapshot, state_snapshot
-from functions.state.sis_batch import import_snapshot
-from tests.canvas import example, on_the_bus
-from tests.unit.test_models import MODELS
+from functions.projection.change import Change
+from functions.projection.enrollment import enrollment_snapshot, state_snapshot
+from functions.projection.sis_batch import import_snapshot
+from tests.canvas import example
+from tests.unit.test_models import parsed
 
 SNAPSHOTS = {
     "enrollment_created": enrollment_snapshot,
@@ -27,7 +27,7 @@ def change(event_name, **parts):
 def change_of(message):
     """What `message` changes."""
     event_name = (message.get("metadata") or message["attributes"])["event_name"]
-    return SNAPSHOTS[event_name](MODELS[event_name].model_validate(on_the_bus(message, event_name)))
+    return SNAPSHOTS[event_name](parsed(event_name, message))
 
 
 def test_a_version_is_time_rank_and_digest():
@@ -109,5 +109,7 @@ def test_a_state_that_cannot_name_an_attribute_is_kept_without_a_timeline(unspea
     assert a_change.attributes["workflow_state"] == unspeakable
 
 
-def test_an_import_is_found_by_its_global_account_and_local_number():
-    assert change("sis_batch_created").key == {"account_id": "21070000000000001", "sis_batch_id": 31048324}
+@pytest.mark.parametrize("sis_batch_id", ["31048324", "21070000031048324"])
+def test_an_import_is_found_by_its_global_account_and_local_number(sis_batch_id):
+    key = change("sis_batch_created", body={"sis_batch_id": sis_batch_id}).key
+    assert key == {"account_id": "21070000000000001", "sis_batch_id": 31048324}

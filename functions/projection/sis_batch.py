@@ -2,9 +2,9 @@
 
 import re
 
-from functions.canvas.fields import IDS_PER_SHARD
+from functions.canvas.ids import local_id
 from functions.canvas.sis_batch import LIFE_CYCLE, UNFINISHED, SisBatchCreated, SisBatchUpdated
-from functions.state.change import Change
+from functions.projection.change import Change
 
 _UNKNOWN_RANK = 99
 """Of two updates at one time, one in a state that we do not know: most likely a state that Canvas added at the end."""
@@ -21,7 +21,7 @@ def import_snapshot(event: SisBatchCreated | SisBatchUpdated) -> Change:
     return Change(
         key={
             "account_id": event.detail.global_account_id,
-            "sis_batch_id": int(body.sis_batch_id) % IDS_PER_SHARD,
+            "sis_batch_id": local_id(body.sis_batch_id),
         },
         attributes={"workflow_state": state, "event_time": event_time},
         event_time=event_time,

@@ -1,4 +1,4 @@
-"""The stack that keeps the state: two tables and the policy that lets other services read them."""
+"""The stack of the data: two tables and the policy that lets other services read them."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -19,8 +19,8 @@ _ROSTER = ["type", "workflow_state", "state", "restricted_access", "course_secti
 """What a roster shows. No version and no time: a write that changes none of these costs nothing on the indexes."""
 
 
-class StateStack(cdk.Stack):
-    """The tables, apart from what fills them: processing can be taken down and put up again without touching them."""
+class DataStack(cdk.Stack):
+    """The tables, apart from the pipeline that fills them, which can be replaced without touching them."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, **stack: object) -> None:
         super().__init__(scope, construct_id, termination_protection=settings.keeps_data, **stack)  # type: ignore[arg-type]
@@ -48,7 +48,6 @@ class StateStack(cdk.Stack):
         self._outputs()
 
     def _table(self, construct_id: str, **shape: object) -> dynamodb.TableV2:
-        keeps_data = self._settings.keeps_data
         return dynamodb.TableV2(
             self,
             construct_id,
@@ -58,8 +57,8 @@ class StateStack(cdk.Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            deletion_protection=keeps_data,
-            removal_policy=cdk.RemovalPolicy.RETAIN if keeps_data else cdk.RemovalPolicy.DESTROY,
+            deletion_protection=self._settings.keeps_data,
+            removal_policy=self._settings.removal_policy,
             **shape,  # type: ignore[arg-type]
         )
 
@@ -87,6 +86,10 @@ class StateStack(cdk.Stack):
             ],
         )
         for table in self.tables.values():
+            # Exported whether a route writes the table or not: an export that vanished with its last import would block
+            # the deployment, since this stack is updated first.
+            self.export_value(table.table_name)
+            self.export_value(table.table_arn)
             cdk.CfnOutput(self, f"{table.node.id}Table", value=table.table_name)
             cdk.CfnOutput(self, f"{table.node.id}TableArn", value=table.table_arn)
             cdk.CfnOutput(self, f"{table.node.id}StreamArn", value=_stream_arn(table))

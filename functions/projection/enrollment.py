@@ -2,7 +2,7 @@
 
 from functions.canvas.enrollment import WORKFLOW_STATES, EnrollmentCreated, EnrollmentUpdated
 from functions.canvas.enrollment_state import STATES, EnrollmentStateCreated, EnrollmentStateUpdated
-from functions.state.change import Change
+from functions.projection.change import Change
 
 _CREATED = 0
 _UPDATED = 1

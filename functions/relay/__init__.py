@@ -1,1 +1,0 @@
-"""The front door: from Canvas' queue to the bus, without secrets."""

@@ -1,0 +1,79 @@
+"""The stack that fills the tables: ingestion, bus, archive, one route per event, and monitoring."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+
+from functions.routes import ROUTES, Route
+from infra.bundling import functions_code
+from infra.data_stack import DataStack
+from infra.event_route import EventRoute
+from infra.ingestion import Ingestion
+from infra.monitoring import Monitoring
+from infra.settings import Settings
+
+
+class PipelineStack(cdk.Stack):
+    """Everything between Canvas and the tables. Nothing of another stack refers to it."""
+
+    def __init__(
+        self,
+        scope: cdk.App,
+        construct_id: str,
+        *,
+        data: DataStack,
+        settings: Settings,
+        routes: Sequence[Route] = ROUTES,
+        **stack: object,
+    ) -> None:
+        super().__init__(scope, construct_id, termination_protection=settings.keeps_data, **stack)  # type: ignore[arg-type]
+        code = functions_code(settings.platform)
+        bus = events.EventBus(self, "Bus", event_bus_name=f"canvas-live-events-{settings.stage}")
+        bus.apply_removal_policy(settings.removal_policy)
+        if settings.archive_days is not None:
+            archive = bus.archive(
+                "Archive",
+                description="Every event that the relay forwarded, for replay",
+                event_pattern=events.EventPattern(account=[self.account]),
+                retention=cdk.Duration.days(settings.archive_days),
+            )
+            archive.apply_removal_policy(settings.removal_policy)
+        self.ingestion = Ingestion(self, "Ingestion", bus=bus, code=code, settings=settings)
+        self.routes = {
+            route.event_name: EventRoute(
+                self,
+                "".join(word.capitalize() for word in route.event_name.split("_")),
+                route=route,
+                bus=bus,
+                table=data.tables[route.table],
+                code=code,
+                settings=settings,
+            )
+            for route in routes
+        }
+        self._forward_only_what_arrives()
+        Monitoring(
+            self,
+            "Monitoring",
+            tables=data.tables,
+            ingestion=self.ingestion,
+            routes=self.routes,
+            code=code,
+            settings=settings,
+        )
+        cdk.CfnOutput(self, "EventBus", value=bus.event_bus_name)
+        cdk.CfnOutput(self, "IngestionQueueUrl", value=self.ingestion.queue.queue_url)
+
+    def _forward_only_what_arrives(self) -> None:
+        """Create the relay and its mapping after every rule and queue policy.
+
+        An event that is published while a rule has no target, or while a queue does not admit EventBridge, is lost: a
+        missing permission is not retried, and the policy of the dead-letter queue may be missing, too. Source:
+        EventBridge user guide, "Using dead-letter queues to process undelivered events".
+        """
+        for route in self.routes.values():
+            self.ingestion.relay.node.add_dependency(route.rule)
+            for queue in (route.queue, route.dead_letters):
+                # A queue's policy is a child of the queue.
+                self.ingestion.relay.node.add_dependency(queue)

@@ -1,0 +1,98 @@
+"""Two stacks: what holds data survives, and a release that drops a route, or is rolled back, deploys."""
+
+import re
+
+import pytest
+
+from functions.routes import ROUTES
+from tests.conftest import synthesise
+
+RETAINED = {
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::Events::Archive",
+    "AWS::Events::EventBus",
+    "AWS::SQS::Queue",
+}
+
+# What holds data is found again by these ids: a change orphans it. See docs/operations.md, "Upgrade and roll back".
+FROZEN = {
+    "BusArchiveD76499E2",
+    "BusEA82B648",
+    "EnrollmentCreatedDeadLetters8FD4A3AA",
+    "EnrollmentCreatedQueue12CBB200",
+    "EnrollmentStateCreatedDeadLetters63241D71",
+    "EnrollmentStateCreatedQueue3983BD9F",
+    "EnrollmentStateUpdatedDeadLetters4A933D49",
+    "EnrollmentStateUpdatedQueue2FAAE572",
+    "EnrollmentUpdatedDeadLettersD4BFD5CC",
+    "EnrollmentUpdatedQueueD62E914F",
+    "Enrollments4D8328BC",
+    "IngestionDeadLetters84B2DF1E",
+    "IngestionQueue8DED9A6F",
+    "SisBatchCreatedDeadLettersB329F3DD",
+    "SisBatchCreatedQueue71E17B47",
+    "SisBatchUpdatedDeadLettersD329686E",
+    "SisBatchUpdatedQueue90301500",
+    "SisBatchesF3162930",
+}
+
+
+def resources(synthesised):
+    return synthesised.data["Resources"] | synthesised.pipeline["Resources"]
+
+
+def test_what_holds_data_has_the_same_logical_ids_for_ever(prod):
+    assert {name for name, resource in resources(prod).items() if resource["Type"] in RETAINED} == FROZEN
+
+
+@pytest.mark.parametrize(("stage", "keeps"), [("local", False), ("dev", False), ("prod", True)])
+def test_what_holds_data_outlives_its_stack_where_the_stage_says_so(stage, keeps):
+    for resource in resources(synthesise(stage)).values():
+        if resource["Type"] in RETAINED:
+            policies = (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
+            # "except on create": a first deployment that fails leaves no orphan whose name blocks the next.
+            assert policies == (("RetainExceptOnCreate", "Retain") if keeps else ("Delete", "Delete"))
+
+
+def exports(template):
+    return {output["Export"]["Name"] for output in template.get("Outputs", {}).values() if "Export" in output}
+
+
+def imports(template):
+    return set(re.findall(r"'Fn::ImportValue': '([^']+)'", str(template["Resources"])))
+
+
+def test_the_tables_are_all_that_one_stack_imports_from_the_other(prod):
+    assert exports(prod.pipeline) == imports(prod.data) == set()
+    assert exports(prod.data) == imports(prod.pipeline)
+    assert len(exports(prod.data)) == 4  # name and ARN of both tables
+    for name in exports(prod.data):
+        assert re.search(r":ExportsOutput(Ref|FnGetAtt)(Enrollments|SisBatches)", name)
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [ROUTES[1:], [route for route in ROUTES if route.table == "enrollments"]],
+    ids=["one route", "every route of a table"],
+)
+def test_routes_can_be_removed_and_added_again(prod, routes):
+    # GIVEN the release with all routes, and one with fewer
+    fewer = synthesise("prod", routes=routes)
+
+    # THEN going from one to the other, stack by stack, drops nothing that is imported elsewhere
+    for before, after in ((prod, fewer), (fewer, prod)):
+        assert exports(before.data) - exports(after.data) == set()
+        assert exports(before.pipeline) - exports(after.pipeline) == set()
+        # The data stack is deployed first: what the new pipeline imports is there.
+        assert imports(after.pipeline) <= exports(after.data)
+
+    # AND only what belongs to the removed routes is gone
+    removed = prod.pipeline["Resources"].keys() - fewer.pipeline["Resources"].keys()
+    gone = ["".join(map(str.capitalize, r.event_name.split("_"))) for r in ROUTES if r not in routes]
+    assert removed
+    assert all(name.startswith(tuple(gone)) for name in removed)
+
+
+def test_an_unknown_stage_is_refused_by_name():
+    with pytest.raises(ValueError, match="no stage 'test': choose -c stage=… from local, dev, prod"):
+        synthesise("test")
