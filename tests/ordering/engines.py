@@ -88,7 +88,7 @@ class Functions:
         ]
 
     def deliver(self, message: dict[str, Any]) -> str:
-        """Deliver `message` as a batch of one; its metric: the outcome, `Rejected` or `Retried`."""
+        """Deliver `message` as a batch of one; the metric that says what became of it."""
         before = self.counted.copy()
         self.deliver_batch([message])
         (outcome,) = (self.counted - before).keys() & {"Applied", "Duplicate", "Stale", "Rejected", "Retried"}

@@ -9,9 +9,7 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -35,42 +33,6 @@ _ONE_FAULT_IN = 20
 _WORKERS = 16
 
 
-@dataclass(frozen=True)
-class Report:
-    """How a soak ended.
-
-    Attributes:
-        sent: how many events Canvas sent.
-        totals: how many were applied, duplicate, stale and dead-lettered, and how often one was retried.
-        differing: how many items are not the oracle's.
-        seconds: how long the delivery took.
-    """
-
-    sent: int
-    totals: Counter[str]
-    differing: int
-    seconds: float
-
-    @property
-    def lost(self) -> int:
-        """Events that ended in no way at all."""
-        return self.sent - (self.totals.total() - self.totals["Retried"])
-
-    @property
-    def rows(self) -> dict[str, str]:
-        """The closing table."""
-        return {
-            "sent": f"{self.sent:,}",
-            **{
-                name.lower(): f"{self.totals[name]:,}"
-                for name in ("Applied", "Duplicate", "Stale", "Rejected", "Retried")
-            },
-            "lost": f"{self.lost:,}",
-            "items differing from the oracle": f"{self.differing:,}",
-            "events per second": f"{self.sent / self.seconds:,.0f}",
-        }
-
-
 def soak(
     engine: Engine,
     folder: Path,
@@ -79,19 +41,24 @@ def soak(
     *,
     workers: int,
     advance: Callable[[int], None] = lambda _: None,
-) -> Report:
-    """Deliver a history of `size` events with faults before `engine`, and compare its tables with the oracle's."""
+) -> dict[str, int]:
+    """Deliver a history of `size` events with faults before `engine`; the closing table."""
     sent = _sent(rng, size)
     with microburst(engine.endpoint, folder, *faults(_ONE_FAULT_IN, at_once=MAX_BATCH * workers).values()) as proxy:
         began = time.monotonic()
         totals = deliver_at_once(sent, proxy.endpoint, rng, workers=workers, window=_WINDOW, advance=advance)
         seconds = time.monotonic() - began
-    differing = sum(
-        held.get(key) != expected.get(key)
-        for held, expected in zip(engine.contents(), tables_after(sent), strict=True)
-        for key in held.keys() | expected.keys()
-    )
-    return Report(len(sent), totals, differing, seconds)
+    return {
+        "sent": len(sent),
+        **{name.lower(): totals[name] for name in ("Applied", "Duplicate", "Stale", "Rejected", "Retried")},
+        "lost": len(sent) - (totals.total() - totals["Retried"]),
+        "items differing from the oracle": sum(
+            held.get(key) != expected.get(key)
+            for held, expected in zip(engine.contents(), tables_after(sent), strict=True)
+            for key in held.keys() | expected.keys()
+        ),
+        "events per second": round(len(sent) / seconds),
+    }
 
 
 def _sent(rng: random.Random, size: int) -> list[Fact]:
@@ -122,12 +89,12 @@ def main(
         task = progress.add_task("events done", total=round(events * (1 + _DUPLICATED)))
         rng = random.Random(seed)
         report = soak(engine, Path(folder), rng, events, workers=workers, advance=partial(progress.advance, task))
-        progress.update(task, total=report.sent)
+        progress.update(task, total=report["sent"])
     table = Table("", "", title=f"Soak of {events:,} events, seed {seed}", show_header=False)
-    for name, value in report.rows.items():
-        table.add_row(name, value)
+    for name, number in report.items():
+        table.add_row(name, f"{number:,}")
     console.print(table)
-    sys.exit(1 if report.lost or report.differing else 0)
+    sys.exit(1 if report["lost"] or report["items differing from the oracle"] else 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A DynamoDB that fails as the real one does: throttled, 500, 503, connections reset, acknowledgements lost, timeouts.
 
-microburst stands between the functions and DynamoDB Local, and speaks DynamoDB's own errors. Whatever a function
+microburst is the proxy between the functions and DynamoDB Local. It speaks DynamoDB's own errors. Whatever a function
 reports is delivered again, as SQS does.
 """
 
