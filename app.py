@@ -3,7 +3,8 @@
 import aws_cdk as cdk
 
 from infra.app import build
+from infra.settings import stage_settings
 
 app = cdk.App()
-build(app)
+build(app, stage_settings(app.node.try_get_context("stage") or "dev"))
 app.synth()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.results import Results
-from infra.settings import settings_of
+from infra.settings import stage_settings
 
 # US dollars, us-east-1. Each with where it was read and when; the rest of `docs/performance/cost.md` follows from them.
 PRICES = {
@@ -66,7 +66,7 @@ def function_dollars(results: Results, memory_mib: int) -> float:
 
 def bill(results: Results) -> list[Line]:
     """Our own, at the memory that `infra` sets, for events of which each changes the item."""
-    memory = settings_of("prod").memory_mib
+    memory = stage_settings("prod").memory_mib
     relayed = _MILLION * results.put_events_calls
     units = results.table_units["ours"]["in order"] * _MILLION
     index_units = results.projected_change_units[1] * _MILLION
@@ -93,7 +93,7 @@ def bill(results: Results) -> list[Line]:
 
 def alternatives(results: Results) -> list[Line]:
     """What other designs would cost that do the same work for each event and keep the same tables."""
-    memory = settings_of("prod").memory_mib
+    memory = stage_settings("prod").memory_mib
     parts = {line.part: line.dollars for line in bill(results)}
     writes = parts["writes, table"] + parts["writes, both indexes"]
     batched = _MILLION / _BATCH * _price("Lambda request") + function_dollars(results, memory) + parts["logs"] / 2

@@ -2,7 +2,7 @@
 
 from canvas_live_state import Reader
 
-reader = Reader(enrollments_table="…", sis_batches_table="…")
+reader = Reader.of_stage("prod")
 for entry in reader.roster("21070000000000565"):
     print(entry.user_id, entry.workflow_state)
 """

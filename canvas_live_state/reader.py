@@ -1,7 +1,7 @@
 """The access patterns of docs/data-model.md: each one request, repeated for each page as the caller goes on."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
@@ -12,13 +12,32 @@ _deserialise = TypeDeserializer().deserialize
 
 
 class Reader:
-    """Reads both tables. It needs the permissions of the state stack's managed policy (output `ReadersPolicyArn`)."""
+    """Reads both tables. Its role needs the managed policy `Readers` of the data stack (output `ReadersPolicyArn`)."""
 
     def __init__(self, *, enrollments_table: str, sis_batches_table: str, client: Any = None) -> None:
-        """The tables' names are outputs of the state stack; `client` is a DynamoDB client, where yours is special."""
+        """Read the tables of these names; `client` is a DynamoDB client, where yours is special."""
         self._enrollments = enrollments_table
         self._sis_batches = sis_batches_table
         self._client = client or boto3.client("dynamodb")
+
+    @classmethod
+    def of_stage(cls, stage: str, *, session: boto3.Session | None = None) -> Self:
+        """A reader of the tables of a deployed stage. It looks their names up in SSM, once.
+
+        Raises:
+            LookupError: the stage is not deployed to this account and region.
+        """
+        session = session or boto3.Session()
+        names = {table: f"/canvas-live-state/{stage}/{table}-table" for table in ("enrollments", "sis-batches")}
+        found = session.client("ssm").get_parameters(Names=list(names.values()))
+        if found["InvalidParameters"]:
+            raise LookupError(f"There are no SSM parameters {', '.join(found['InvalidParameters'])}")
+        values = {parameter["Name"]: parameter["Value"] for parameter in found["Parameters"]}
+        return cls(
+            enrollments_table=values[names["enrollments"]],
+            sis_batches_table=values[names["sis-batches"]],
+            client=session.client("dynamodb"),
+        )
 
     def enrollment(self, enrollment_id: str) -> Enrollment | None:
         """One enrollment, `None` where no event of it has arrived. Sees every write that was acknowledged."""

@@ -25,6 +25,9 @@ logging.getLogger("pydynox").setLevel(logging.ERROR)
 
 _dynamodb = DynamoDBClient(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, max_retries=ATTEMPTS)
 
+# Both writes of a stale import without an answer end in 18 s by themselves; not so where the answers stall half-way.
+_WRITE_SECONDS = 20
+
 # One event loop for all invocations of an environment: the client's connections outlive each of them.
 _loop = asyncio.Runner()
 
@@ -43,7 +46,8 @@ def batch_handler(model: type[EventT], *, to_change: Callable[[EventT], Change])
         event = parse_event(message["body"], model)
         reject_future(event, now=datetime.now(UTC), tolerance=future_tolerance)
         change = to_change(event)
-        outcome = await table.apply(change)
+        async with asyncio.timeout(_WRITE_SECONDS):
+            outcome = await table.apply(change)
         count(outcome)
         metrics.add_metric(name="EventLag", unit=MetricUnit.Milliseconds, value=_lag(event.instant))
         if not change.state_is_known:

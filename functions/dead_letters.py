@@ -39,7 +39,7 @@ class Failures:
         """Dead-letter `message`, which can never succeed; where the one request is full, when it is delivered again."""
         reason = str(error).encode("ascii", "replace").decode()[:_MAX_REASON_CHARACTERS]
         size = len(message["body"].encode(errors="surrogatepass")) + len(reason) + _ATTRIBUTE_BYTES
-        if self._rejected and self._bytes + size > MAX_REQUEST_BYTES:
+        if self._bytes + size > MAX_REQUEST_BYTES:
             self.retry(message, "DeadLetterRequestFull")
             return
         self._bytes += size

@@ -11,9 +11,6 @@ ATTEMPTS = 3
 CONNECT_SECONDS = 1
 READ_SECONDS = 1
 
-logger = Logger(service="canvas-live-state")
-metrics = Metrics(namespace="CanvasLiveState")
-
 
 def setting(name: str) -> str:
     """The value of the environment variable `name`, which `infra` sets.
@@ -25,6 +22,10 @@ def setting(name: str) -> str:
         return os.environ[name]
     except KeyError:
         raise RuntimeError(f"{name} is not set: deploy the function with infra, which sets it") from None
+
+
+logger = Logger(service="canvas-live-state")
+metrics = Metrics(namespace=setting("METRICS_NAMESPACE"))
 
 
 def count(name: str, number: int = 1) -> None:

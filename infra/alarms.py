@@ -1,28 +1,39 @@
-"""Alarms: each names its meaning and its section in the runbook."""
+"""Alarms: each names its meaning and its section in the runbook, and notifies the topic of its severity."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from functions.routes import ROUTES
 from infra.settings import Settings
 
-NAMESPACE = "CanvasLiveState"
 PERIOD = cdk.Duration.minutes(5)
 _RUNBOOK = "docs/operations.md"
 
+Severity = Literal["page", "notify"]
+"""Somebody must act now; somebody should look in the working hours."""
+
 
 class Alarms(Construct):
-    """The stage's alarms, all of which notify one topic."""
+    """The stage's alarms and their two topics."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, settings: Settings) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         self._without_math = settings.runs_on_emulator
-        self._action = actions.SnsAction(topic)
+        self.topics: dict[Severity, sns.ITopic] = {
+            "page": _topic(
+                self, "Page", emails=settings.page_emails, existing=settings.page_topic_arn, settings=settings
+            ),
+            "notify": _topic(
+                self, "Notify", emails=settings.notify_emails, existing=settings.notify_topic_arn, settings=settings
+            ),
+        }
         self.all: list[cloudwatch.Alarm] = []
 
     def add(
@@ -30,6 +41,7 @@ class Alarms(Construct):
         construct_id: str,
         metric: cloudwatch.IMetric,
         *,
+        severity: Severity,
         meaning: str,
         threshold: float = 1,
         periods: int = 1,
@@ -51,33 +63,53 @@ class Alarms(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING
             if silence
             else cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{meaning} Runbook: {_RUNBOOK}#alarm{anchor}",
+            alarm_description=f"{severity}: {meaning} Runbook: {_RUNBOOK}#alarm{anchor}",
         )
-        alarm.add_alarm_action(self._action)
-        alarm.add_ok_action(self._action)
+        action = actions.SnsAction(self.topics[severity])
+        alarm.add_alarm_action(action)
+        alarm.add_ok_action(action)
         self.all.append(alarm)
 
 
-def custom_metric(name: str, statistic: str = "Sum", *, event_name: str | None = None) -> cloudwatch.Metric:
-    """A metric that our functions record; those of the event functions have the dimension `event_name`."""
-    return cloudwatch.Metric(
-        namespace=NAMESPACE,
-        metric_name=name,
-        statistic=statistic,
-        dimensions_map={"event_name": event_name} if event_name else None,
-        period=PERIOD,
-        label=event_name or name,
-    )
-
-
-def metric_by_event(name: str, statistic: str = "Sum") -> list[cloudwatch.IMetric]:
-    """The metric of each event function."""
-    return [custom_metric(name, statistic, event_name=route.event_name) for route in ROUTES]
-
-
-def metric_math(function: str, label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.MathExpression:
+def metric_math(
+    function: str, label: str, metrics: Sequence[cloudwatch.IMetric], *, period: cdk.Duration = PERIOD
+) -> cloudwatch.MathExpression:
     """`SUM` or `MAX` over at most ten metrics, as many as an alarm may evaluate."""
     using = {f"m{number}": metric for number, metric in enumerate(metrics)}
     return cloudwatch.MathExpression(
-        expression=f"{function}([{', '.join(using)}])", using_metrics=using, label=label, period=PERIOD
+        expression=f"{function}([{', '.join(using)}])", using_metrics=using, label=label, period=period
     )
+
+
+def _topic(
+    scope: Construct, construct_id: str, *, emails: Sequence[str], existing: str | None, settings: Settings
+) -> sns.ITopic:
+    """The topic of one severity: the stage's own, or an existing one that admits CloudWatch already."""
+    if existing is not None:
+        return sns.Topic.from_topic_arn(scope, construct_id, existing)
+    topic = sns.Topic(scope, construct_id, enforce_ssl=True)
+    stack = cdk.Stack.of(scope)
+    # `enforce_ssl` makes a policy, which replaces the default one that admits the whole account: without this statement
+    # no alarm reaches the topic. Source: AWS Knowledge Center, "Why didn't I receive an SNS notification for my
+    # CloudWatch alarm trigger?".
+    topic.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            actions=["sns:Publish"],
+            resources=[topic.topic_arn],
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": stack.format_arn(service="cloudwatch", resource="alarm:*")},
+            },
+        )
+    )
+    for email in emails:
+        topic.add_subscription(subscriptions.EmailSubscription(email))
+    if not emails and not settings.runs_on_emulator:
+        severity = construct_id.lower()
+        cdk.Annotations.of(topic).add_warning_v2(
+            f"canvas-live-state:no-{severity}-recipient",
+            f"Stage {settings.stage} is mute: its {severity} alarms reach nobody. Set {severity}_emails or "
+            f"{severity}_topic_arn in stages.toml.",
+        )
+    return topic

@@ -3,29 +3,25 @@
 from collections.abc import Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks
 
 from functions.routes import ROUTES, Route
 from infra.data_stack import DataStack
 from infra.pipeline_stack import PipelineStack
-from infra.settings import PROJECT, Settings, settings_of
+from infra.settings import PROJECT, Settings
 
 _ACKNOWLEDGED = {
     "AwsSolutions::AwsSolutions-L1": "The runtime is pinned on purpose: the asset's bytecode and wheels are built for "
-    "it, and infra/settings.py changes both together.",
+    "it, and infra/platform.py changes both together.",
 }
 _ACKNOWLEDGED_ON_EMULATOR = {
     "AwsSolutions::AwsSolutions-SQS4": "The emulator speaks plain HTTP, on the loopback interface only.",
 }
 
 
-def build(app: cdk.App, *, routes: Sequence[Route] = ROUTES) -> tuple[DataStack, PipelineStack]:
-    """Add to `app` the stacks of the stage that its context names (`-c stage=…`, `dev` where it names none).
-
-    Raises:
-        ValueError: there is no such stage, or one of its settings cannot be deployed.
-    """
-    settings = settings_of(app.node.try_get_context("stage") or "dev")
+def build(app: cdk.App, settings: Settings, *, routes: Sequence[Route] = ROUTES) -> tuple[DataStack, PipelineStack]:
+    """Add to `app` the stacks of one stage."""
     data = DataStack(app, settings.stack_name("data"), settings=settings, **_stack_properties(settings))
     pipeline = PipelineStack(
         app,
@@ -37,6 +33,11 @@ def build(app: cdk.App, *, routes: Sequence[Route] = ROUTES) -> tuple[DataStack,
     )
     cdk.Tags.of(app).add("project", PROJECT)
     cdk.Tags.of(app).add("stage", settings.stage)
+    for name, value in settings.tags.items():
+        cdk.Tags.of(app).add(name, value)
+    if settings.permissions_boundary is not None:
+        boundary = iam.ManagedPolicy.from_managed_policy_arn(data, "Boundary", settings.permissions_boundary)
+        iam.PermissionsBoundary.of(app).apply(boundary)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
     acknowledged = _ACKNOWLEDGED | (_ACKNOWLEDGED_ON_EMULATOR if settings.runs_on_emulator else {})
     cdk.Validations.of(app).acknowledge(
@@ -47,7 +48,7 @@ def build(app: cdk.App, *, routes: Sequence[Route] = ROUTES) -> tuple[DataStack,
 
 def _stack_properties(settings: Settings) -> dict[str, object]:
     if not settings.runs_on_emulator:
-        return {}
+        return {"env": cdk.Environment(account=settings.account, region=settings.region)}
     return {
         "env": cdk.Environment(account="000000000000", region="us-east-1"),
         # The emulator, enforcing IAM, lets no one publish assets through the bootstrap roles.

@@ -4,17 +4,22 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
 from uv import find_uv_bin
 
-from infra.settings import Platform
+from infra.platform import Platform
 
-FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
+_CHECKOUT = Path(__file__).resolve().parents[1]
+FUNCTIONS = _CHECKOUT / "functions"
+_PYTHONS = _CHECKOUT / ".local" / "python"
+"""Where uv keeps a Python that it downloads to compile the functions. Not in git."""
 
 # Of folders of which the functions need little: what they need. botocore carries the models of 400 services.
 _KEPT = {
@@ -58,8 +63,23 @@ class UvBundling:
         return True
 
 
-def functions_code(platform: Platform) -> lambda_.Code:
-    """The one asset of all functions."""
+def functions_code(scope: Construct, platform: Platform) -> lambda_.Code:
+    """The one asset of all functions.
+
+    Where this machine cannot compile it, synthesis warns; with the context `bytecode=required` (`make deploy`) it is an
+    error, since the asset would differ from that of every other machine, and the functions would start slowly.
+    """
+    if cdk.Stack.of(scope).bundling_required and interpreter_of(platform) is None:
+        missing = (
+            f"There is no Python {platform.python} on this machine and uv could not download it, so the functions ship "
+            "without bytecode: they start about twice as slowly, and their asset differs from that of other machines. "
+            f"Install Python {platform.python}"
+        )
+        annotations = cdk.Annotations.of(scope)
+        if scope.node.try_get_context("bytecode") == "required":
+            annotations.add_error(f"{missing}, or deploy without bytecode: CDK_ARGS='-c bytecode=optional'")
+        else:
+            annotations.add_warning_v2("canvas-live-state:bytecode", f"{missing}.")
     return lambda_.Code.from_asset(
         str(FUNCTIONS),
         asset_hash_type=cdk.AssetHashType.OUTPUT,
@@ -108,32 +128,47 @@ def _compile(asset: Path, platform: Platform) -> None:
     Lambda's /var/task is read-only and the CDK dates every file 1980: ordinary bytecode is stale there, and all of it
     is compiled again at each cold start.
     """
-    python = _interpreter(platform)
+    python = interpreter_of(platform)
     if python is None:
-        print(
-            f"WARNING: found no Python {platform.python}, so the functions ship without bytecode and start about twice "
-            f"as slowly. Install Python {platform.python} and deploy again.",
-            file=sys.stderr,
-        )
         return
+    # Isolated from the environment: PYTHONOPTIMIZE, say, would rename the bytecode.
     subprocess.run(
-        [python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", asset, asset],
+        [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", asset, asset],
         check=True,
     )
 
 
-def _interpreter(platform: Platform) -> str | None:
-    """The path of a Python that writes the platform's bytecode, `None` where this machine has none."""
+@cache
+def interpreter_of(platform: Platform) -> str | None:
+    """The path of a Python that writes the platform's bytecode, `None` where there is none and none can be downloaded.
+
+    A download goes into the checkout, and is refused by UV_PYTHON_DOWNLOADS=never.
+    """
     if platform.python == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
-    found = subprocess.run(
-        [find_uv_bin(), "python", "find", "--no-python-downloads", "--no-project", platform.python],
-        env=os.environ | {"PATH": os.pathsep.join([*_pyenv_folders(platform), os.environ["PATH"]])},
-        check=False,
-        capture_output=True,
-        text=True,
+    in_checkout = {"UV_PYTHON_INSTALL_DIR": str(_PYTHONS)}
+    if python := find_python(platform) or find_python(platform, **in_checkout):
+        return python
+    print(f"Downloading Python {platform.python}, to compile the functions", file=sys.stderr)
+    download = _uv("python", "install", "--no-bin", platform.python, **in_checkout)
+    print(download.stderr, end="", file=sys.stderr)
+    return find_python(platform, **in_checkout)
+
+
+def find_python(platform: Platform, **environment: str) -> str | None:
+    """The path of a Python of the platform's version that this machine has."""
+    found = _uv(
+        *("python", "find", "--no-python-downloads", "--no-project", platform.python),
+        PATH=os.pathsep.join([*_pyenv_folders(platform), os.environ["PATH"]]),
+        **environment,
     )
     return found.stdout.strip() if found.returncode == 0 else None
+
+
+def _uv(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [find_uv_bin(), *arguments], env=os.environ | environment, check=False, capture_output=True, text=True
+    )
 
 
 def _pyenv_folders(platform: Platform) -> list[str]:

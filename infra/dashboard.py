@@ -8,11 +8,13 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions.routes import TableName
-from infra.alarms import PERIOD, Alarms, custom_metric, metric_by_event
+from infra.alarms import PERIOD, Alarms
 from infra.event_route import EventRoute
 from infra.ingestion import Ingestion
+from infra.metrics import CustomMetrics
 
 _WIDTH = 24
+_FORWARDING = ("Forwarded", "Ignored", "Foreign")
 _OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
 
 
@@ -28,6 +30,7 @@ class Dashboard(Construct):
         ingestion: Ingestion,
         routes: Mapping[str, EventRoute],
         alarms: Alarms,
+        metrics: CustomMetrics,
     ) -> None:
         super().__init__(scope, construct_id)
         functions = [route.function for route in routes.values()]
@@ -38,13 +41,13 @@ class Dashboard(Construct):
         ]
         rows: list[list[cloudwatch.IWidget]] = [
             [cloudwatch.AlarmStatusWidget(title="Is it healthy?", alarms=alarms.all, width=_WIDTH, height=4)],
-            [_graph(name, metric_by_event(name), len(_OUTCOMES)) for name in _OUTCOMES],
+            [_graph(name, metrics.metric_by_event(name), len(_OUTCOMES)) for name in _OUTCOMES],
             [
-                _graph("Event lag, p50", metric_by_event("EventLag", "p50"), 2),
-                _graph("Event lag, p99", metric_by_event("EventLag", "p99"), 2),
+                _graph("Event lag, p50", metrics.metric_by_event("EventLag", "p50"), 2),
+                _graph("Event lag, p99", metrics.metric_by_event("EventLag", "p99"), 2),
             ],
             [
-                _graph("Retried", [*metric_by_event("Retried"), custom_metric("Retried")], 3),
+                _graph("Retried", [*metrics.metric_by_event("Retried"), metrics.custom_metric("Retried")], 3),
                 _graph(
                     "Dead-lettered messages",
                     [
@@ -56,22 +59,42 @@ class Dashboard(Construct):
                 _graph("Function errors", [function.metric_errors() for function in functions], 3),
             ],
             [
+                _graph("Function throttles", [function.metric_throttles() for function in functions], 2),
+                _graph("Table throttles and errors", _table_failures(tables), 2),
+            ],
+            [
                 _graph(
                     "Oldest message, by queue",
                     [queue.metric_approximate_age_of_oldest_message(label=_label(queue)) for queue in queues],
                     3,
                 ),
-                _graph("Unknown states", metric_by_event("UnknownState"), 3),
-                _graph("Unfinished imports", [custom_metric("ImportsUnfinished", "Maximum")], 3),
+                _graph("Unknown states", metrics.metric_by_event("UnknownState"), 3),
+                _graph("Unfinished imports", [metrics.custom_metric("ImportsUnfinished", "Maximum")], 3),
             ],
             [
                 _graph("Cost: invocations", [function.metric_invocations() for function in functions], 4),
                 _graph("Cost: relay batches", [ingestion.relay.metric_invocations()], 4),
-                _graph("Cost: events", [custom_metric(name) for name in ("Forwarded", "Ignored", "Foreign")], 4),
+                _graph(
+                    "Cost: events", [metrics.custom_metric(name) for name in ("Forwarded", "Ignored", "Foreign")], 4
+                ),
                 _graph("Cost: write units", write_units, 4),
             ],
         ]
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", widgets=rows)
+
+
+def _table_failures(tables: Mapping[TableName, dynamodb.ITableV2]) -> list[cloudwatch.IMetric]:
+    """Of our one operation. `Operation` is not optional: DynamoDB has these metrics per operation only."""
+    return [
+        table.metric(
+            name,
+            dimensions_map={"TableName": table.table_name, "Operation": "UpdateItem"},
+            statistic="Sum",
+            period=PERIOD,
+        )
+        for table in tables.values()
+        for name in ("ThrottledRequests", "SystemErrors")
+    ]
 
 
 def _label(queue: sqs.IQueue) -> str:

@@ -32,6 +32,7 @@ class EventRoute(Construct):
         settings: Settings,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.bus = bus
         self.dead_letters = dead_letter_queue(self, "DeadLetters", settings=settings)
         self.queue = source_queue(self, "Queue", dead_letters=self.dead_letters, settings=settings)
         self.rule = events.Rule(

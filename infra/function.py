@@ -6,10 +6,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.platform import platform_of
+from infra.retention import log_group
 from infra.settings import Settings
 
 _BATCH_SIZE = 10
@@ -31,31 +32,27 @@ class LeastPrivilegeFunction(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
-        log_group = logs.LogGroup(
-            self,
-            "Log",
-            retention=settings.log_retention,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        platform = platform_of(settings)
+        log = log_group(self, "Log", settings)
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        log_group.grant_write(role)
+        log.grant_write(role)
         self.function = lambda_.Function(
             self,
             "Function",
             handler=handler,
             code=code,
-            runtime=settings.platform.runtime,
-            architecture=settings.platform.architecture,
+            runtime=platform.runtime,
+            architecture=platform.architecture,
             memory_size=settings.memory_mib,
             timeout=cdk.Duration.seconds(settings.function_timeout_seconds),
             role=role,
-            log_group=log_group,
+            log_group=log,
             # Without START, END and REPORT, half of the log. Lines of the embedded metric format have no level and
             # count as INFO. Source: Lambda developer guide, "Configuring advanced logging controls".
             logging_format=lambda_.LoggingFormat.JSON,
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
-            environment=dict(environment),
+            environment={"METRICS_NAMESPACE": settings.metrics_namespace, **environment},
         )
 
     def allow(self, action: str, resource: str) -> None:

@@ -1,4 +1,4 @@
-"""Alarms, the dashboard and the import monitor."""
+"""The import monitor, the dashboard, and what raises an alarm."""
 
 from collections.abc import Mapping
 
@@ -8,24 +8,28 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from functions.routes import TableName
-from infra.alarms import NAMESPACE, PERIOD, Alarms, custom_metric, metric_by_event, metric_math
+from infra.alarms import PERIOD, Alarms, Severity, metric_math
 from infra.dashboard import Dashboard
 from infra.data_stack import UNFINISHED_INDEX
 from infra.event_route import EventRoute
 from infra.function import LeastPrivilegeFunction
 from infra.ingestion import Ingestion
+from infra.metrics import CustomMetrics
 from infra.settings import Settings
 
 _AN_HOUR = cdk.Duration.hours(1)
+_ATTEMPTS_OF_A_SCHEDULE = 3
+"""Asynchronous invocations are retried twice. Source: Lambda developer guide, "Asynchronous invocation"."""
 
 
 class Monitoring(Construct):
-    """Everything that only observes the pipeline."""
+    """Everything that only observes the pipeline.
+
+    An alarm is for what somebody can do something about. What cures itself is on the dashboard.
+    """
 
     def __init__(
         self,
@@ -39,30 +43,42 @@ class Monitoring(Construct):
         settings: Settings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._tables = tables
         self._ingestion = ingestion
         self._routes = list(routes.values())
         self._settings = settings
-        topic = sns.Topic(self, "AlarmTopic", enforce_ssl=True)
-        if settings.alarm_email is not None:
-            topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
-        self._import_monitor = self._monitor_imports(code)
-        alarms = Alarms(self, "Alarms", topic=topic, settings=settings)
-        self._alarm_on_failures(alarms)
-        self._alarm_on_delay(alarms)
-        self._alarm_on_canvas(alarms)
-        Dashboard(self, "Dashboard", tables=tables, ingestion=ingestion, routes=routes, alarms=alarms)
-        cdk.CfnOutput(self, "AlarmTopicArn", value=topic.topic_arn).override_logical_id("AlarmTopicArn")
+        self._metrics = CustomMetrics(settings.metrics_namespace)
+        self._import_monitor = self._monitor_imports(tables["sis_batches"], code)
+        self._alarms = Alarms(self, "Alarms", settings=settings)
+        self._alarm_on_what_does_not_end("notify", "", settings.notify_after_minutes)
+        self._alarm_on_what_does_not_end("page", "Persist", settings.page_after_minutes)
+        self._page()
+        self._notify()
+        Dashboard(
+            self,
+            "Dashboard",
+            tables=tables,
+            ingestion=ingestion,
+            routes=routes,
+            alarms=self._alarms,
+            metrics=self._metrics,
+        )
+        self.topics = list(self._alarms.topics.values())
+        for severity, topic in self._alarms.topics.items():
+            name = f"{severity.capitalize()}TopicArn"
+            cdk.CfnOutput(self, name, value=topic.topic_arn).override_logical_id(name)
 
-    def _monitor_imports(self, code: lambda_.Code) -> lambda_.Function:
-        table = self._tables["sis_batches"]
+    def _monitor_imports(self, table: dynamodb.ITableV2, code: lambda_.Code) -> lambda_.Function:
         monitor = LeastPrivilegeFunction(
             self,
             "ImportMonitor",
             handler="functions.handlers.import_monitor.handler",
             code=code,
             settings=self._settings,
-            environment={"SIS_BATCHES_TABLE": table.table_name, "UNFINISHED_INDEX": UNFINISHED_INDEX},
+            environment={
+                "SIS_BATCHES_TABLE": table.table_name,
+                "UNFINISHED_INDEX": UNFINISHED_INDEX,
+                "STUCK_IMPORT_HOURS": str(self._settings.stuck_import_hours),
+            },
         )
         monitor.allow("dynamodb:Scan", f"{table.table_arn}/index/{UNFINISHED_INDEX}")
         events.Rule(
@@ -73,108 +89,125 @@ class Monitoring(Construct):
         )
         return monitor.function
 
-    def _alarm_on_failures(self, alarms: Alarms) -> None:
-        functions = [*(route.function for route in self._routes), self._ingestion.relay, self._import_monitor]
-        alarms.add(
-            "EventDeadLetters",
-            metric_math(
-                "SUM",
-                "dead-lettered events",
-                [
-                    route.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", period=PERIOD)
-                    for route in self._routes
-                ],
-            ),
-            meaning="Events are in a dead-letter queue, not in the tables.",
+    def _alarm_on_what_does_not_end(self, severity: Severity, suffix: str, minutes: int) -> None:
+        """Alarms on messages that fail, or wait, for `minutes`."""
+        period = cdk.Duration.minutes(self._settings.notify_after_minutes)
+        metrics = self._metrics
+        retried = [*metrics.metric_by_event("Retried", period=period), metrics.custom_metric("Retried", period=period)]
+        self._alarms.add(
+            f"Retries{suffix}",
+            metric_math("SUM", "retried messages", retried, period=period),
+            severity=severity,
+            periods=minutes // self._settings.notify_after_minutes,
+            meaning=f"For {minutes} minutes messages failed and were delivered again.",
         )
-        alarms.add(
-            "IngestionDeadLetters",
-            self._ingestion.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=PERIOD
-            ),
-            meaning="Messages of Canvas are in the dead-letter queue of the ingestion queue, not on the bus.",
+        queues = [self._ingestion.queue, *(route.queue for route in self._routes)]
+        ages = [queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=PERIOD) for queue in queues]
+        self._alarms.add(
+            f"QueueDelay{suffix}s" if suffix else "QueueDelay",
+            metric_math("MAX", "oldest message", ages),
+            severity=severity,
+            threshold=minutes * 60,
+            meaning=f"A message has waited in a queue for {minutes} minutes.",
         )
-        alarms.add(
-            "Retries",
-            metric_math("SUM", "retried messages", [*metric_by_event("Retried"), custom_metric("Retried")]),
-            periods=3,
-            meaning="For a quarter hour messages failed and were delivered again. They are retried for "
-            f"{self._settings.retry_hours} h.",
-        )
-        alarms.add(
+
+    def _page(self) -> None:
+        functions = [*(route.function for route in self._routes), self._ingestion.relay]
+        self._alarms.add(
             "FunctionErrors",
             metric_math("SUM", "errors", [function.metric_errors(period=PERIOD) for function in functions]),
-            meaning="A function failed as a whole (import, memory, time). Its messages are delivered again.",
-        )
-        alarms.add(
-            "FunctionThrottles",
-            metric_math("SUM", "throttles", [function.metric_throttles(period=PERIOD) for function in functions]),
-            meaning="Lambda had no room for a function: the account's concurrency is exhausted. Messages wait.",
-        )
-        for name, metric_name, meaning in (
-            ("TableThrottles", "ThrottledRequests", "DynamoDB throttled our writes. They are retried."),
-            ("TableErrors", "SystemErrors", "DynamoDB failed. The writes are retried."),
-        ):
-            writes = [_metric_of_writes(table, metric_name) for table in self._tables.values()]
-            alarms.add(name, metric_math("SUM", name, writes), meaning=meaning)
-
-    def _alarm_on_delay(self, alarms: Alarms) -> None:
-        settings = self._settings
-        queues = [self._ingestion.queue, *(route.queue for route in self._routes)]
-        alarms.add(
-            "QueueDelay",
-            metric_math(
-                "MAX",
-                "oldest message",
-                [
-                    queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=PERIOD)
-                    for queue in queues
-                ],
-            ),
-            threshold=settings.oldest_message_minutes * 60,
-            meaning=f"A message has waited in a queue for {settings.oldest_message_minutes} minutes.",
-        )
-        alarms.add(
-            "EventLag",
-            metric_math("MAX", "event lag p99", metric_by_event("EventLag", "p99")),
-            threshold=settings.event_lag_minutes * 60 * 1000,
+            severity="page",
             periods=3,
-            meaning=f"For a quarter hour, one event in a hundred was over {settings.event_lag_minutes} minutes late.",
+            meaning="For a quarter hour a function failed as a whole (import, memory, time).",
         )
-
-    def _alarm_on_canvas(self, alarms: Alarms) -> None:
-        settings = self._settings
-        alarms.add(
-            "UnknownStates",
-            metric_math("SUM", "unknown states", metric_by_event("UnknownState")),
-            meaning="Canvas sent a state that we do not know: it has changed.",
+        self._alarms.add(
+            "DeliveriesLost",
+            metric_math("SUM", "lost deliveries", [_lost_deliveries(route) for route in self._routes]),
+            severity="page",
+            meaning="EventBridge could deliver events neither to a queue nor to its dead-letter queue.",
         )
-        if settings.silence_hours:
-            alarms.add(
-                "NoEvents",
-                self._ingestion.queue.metric_number_of_messages_sent(statistic="Sum", period=_AN_HOUR),
-                periods=settings.silence_hours,
-                silence=True,
-                meaning=f"No event for {settings.silence_hours} h: Canvas disables a failing subscription silently.",
-            )
-        alarms.add(
-            "UnfinishedImports",
-            cloudwatch.Metric(
-                namespace=NAMESPACE,
-                metric_name="OldestUnfinishedImportAge",
-                statistic="Maximum",
+        foreign, forwarded = (self._metrics.custom_metric(name, period=_AN_HOUR) for name in ("Foreign", "Forwarded"))
+        self._alarms.add(
+            "AllForeign",
+            cloudwatch.MathExpression(
+                expression="IF(FILL(foreign, 0) > 0 AND FILL(forwarded, 0) == 0, 1, 0)",
+                using_metrics={"foreign": foreign, "forwarded": forwarded},
+                label="all events foreign",
                 period=_AN_HOUR,
             ),
-            threshold=settings.unfinished_import_hours * 3600,
-            meaning=f"An unfinished import has had no event for {settings.unfinished_import_hours} hours.",
+            severity="page",
+            meaning="For an hour every event was dropped as foreign: root_account_ids are wrong.",
+        )
+        if self._settings.canvas_connected:
+            self._alarms.add(
+                "NoEvents",
+                self._ingestion.queue.metric_number_of_messages_sent(statistic="Sum", period=_AN_HOUR),
+                severity="page",
+                periods=self._settings.silence_hours,
+                silence=True,
+                meaning=f"No event for {self._settings.silence_hours} hours: Canvas disables a failing subscription "
+                "silently.",
+            )
+
+    def _notify(self) -> None:
+        settings, metrics = self._settings, self._metrics
+        dead_letters = [self._ingestion.dead_letters, *(route.dead_letters for route in self._routes)]
+        visible = [
+            queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=PERIOD)
+            for queue in dead_letters
+        ]
+        self._alarms.add(
+            "DeadLetters",
+            metric_math("SUM", "dead-lettered messages", visible),
+            severity="notify",
+            meaning="Messages are in a dead-letter queue, not in the tables.",
+        )
+        self._alarms.add(
+            "Foreign",
+            metrics.custom_metric("Foreign"),
+            severity="notify",
+            meaning="Somebody delivers events of another school's shard.",
+        )
+        self._alarms.add(
+            "UnknownStates",
+            metric_math("SUM", "unknown states", metrics.metric_by_event("UnknownState")),
+            severity="notify",
+            meaning="Canvas sent a state that we do not know: it has changed.",
+        )
+        self._alarms.add(
+            "EventLag",
+            metric_math("MAX", "event lag p99", metrics.metric_by_event("EventLag", "p99")),
+            severity="notify",
+            threshold=settings.event_lag_minutes * 60 * 1000,
+            periods=3,
+            meaning=f"For a quarter hour one event in a hundred was over {settings.event_lag_minutes} minutes late.",
+        )
+        self._alarms.add(
+            "StuckImports",
+            metrics.custom_metric("ImportsStuck", period=_AN_HOUR),
+            severity="notify",
+            meaning=f"An unfinished import has had no event for {settings.stuck_import_hours} hours.",
+        )
+        self._alarms.add(
+            "ImportMonitorErrors",
+            self._import_monitor.metric_errors(period=_AN_HOUR),
+            severity="notify",
+            threshold=_ATTEMPTS_OF_A_SCHEDULE,
+            meaning="The import monitor failed at every attempt of an hour: stuck imports go unnoticed.",
         )
 
 
-def _metric_of_writes(table: dynamodb.ITableV2, metric_name: str) -> cloudwatch.IMetric:
-    """A metric of our one operation. `Operation` is not optional: DynamoDB has these metrics per operation only."""
-    return table.metric(
-        metric_name,
-        dimensions_map={"TableName": table.table_name, "Operation": "UpdateItem"},
+def _lost_deliveries(route: EventRoute) -> cloudwatch.IMetric:
+    """Deliveries that the dead-letter queue refused, too.
+
+    With both dimensions: those of a rule on a custom bus. Source: EventBridge user guide, "Monitoring Amazon
+    EventBridge". Of such a rule `Ref` is `bus|rule`, so its name is taken from its ARN, `…:rule/bus/rule`.
+    """
+    name = cdk.Fn.select(2, cdk.Fn.split("/", route.rule.rule_arn))
+    return cloudwatch.Metric(
+        namespace="AWS/Events",
+        metric_name="InvocationsFailedToBeSentToDlq",
+        dimensions_map={"EventBusName": route.bus.event_bus_name, "RuleName": name},
         statistic="Sum",
         period=PERIOD,
     )

@@ -11,6 +11,10 @@ from infra.data_stack import DataStack
 from infra.event_route import EventRoute
 from infra.ingestion import Ingestion
 from infra.monitoring import Monitoring
+from infra.operators import OperatorsPolicy
+from infra.platform import platform_of
+from infra.published_names import publish
+from infra.retention import removal_policy
 from infra.settings import Settings
 
 
@@ -28,17 +32,17 @@ class PipelineStack(cdk.Stack):
         **stack: object,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=settings.keeps_data, **stack)  # type: ignore[arg-type]
-        code = functions_code(settings.platform)
+        code = functions_code(self, platform_of(settings))
         bus = events.EventBus(self, "Bus", event_bus_name=f"canvas-live-events-{settings.stage}")
-        bus.apply_removal_policy(settings.removal_policy)
-        if settings.archive_days is not None:
+        bus.apply_removal_policy(removal_policy(settings))
+        if settings.archive_days:
             archive = bus.archive(
                 "Archive",
                 description="Every event that the relay forwarded, for replay",
                 event_pattern=events.EventPattern(account=[self.account]),
                 retention=cdk.Duration.days(settings.archive_days),
             )
-            archive.apply_removal_policy(settings.removal_policy)
+            archive.apply_removal_policy(removal_policy(settings))
         self.ingestion = Ingestion(self, "Ingestion", bus=bus, code=code, settings=settings)
         self.routes = {
             route.event_name: EventRoute(
@@ -53,7 +57,7 @@ class PipelineStack(cdk.Stack):
             for route in routes
         }
         self._forward_only_what_arrives()
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             tables=data.tables,
@@ -62,8 +66,22 @@ class PipelineStack(cdk.Stack):
             code=code,
             settings=settings,
         )
-        cdk.CfnOutput(self, "EventBus", value=bus.event_bus_name)
-        cdk.CfnOutput(self, "IngestionQueueUrl", value=self.ingestion.queue.queue_url)
+        operators = OperatorsPolicy(
+            self,
+            "Operators",
+            tables=data.tables,
+            bus=bus,
+            ingestion=self.ingestion,
+            routes=self.routes,
+            topics=monitoring.topics,
+            settings=settings,
+        )
+        for name, value in (
+            ("EventBus", bus.event_bus_name),
+            ("IngestionQueueUrl", self.ingestion.queue.queue_url),
+            ("OperatorsPolicyArn", operators.policy.managed_policy_arn),
+        ):
+            publish(self, name, value, settings=settings)
 
     def _forward_only_what_arrives(self) -> None:
         """Create the relay and its mapping after every rule and queue policy.

@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.retention import removal_policy
 from infra.settings import Settings
 
 _LONG_POLLING = cdk.Duration.seconds(20)
@@ -46,6 +47,6 @@ def _queue(scope: Construct, construct_id: str, *, settings: Settings, **propert
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=not settings.runs_on_emulator,
         receive_message_wait_time=_LONG_POLLING,
-        removal_policy=settings.removal_policy,
+        removal_policy=removal_policy(settings),
         **properties,  # type: ignore[arg-type]
     )

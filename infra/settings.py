@@ -1,161 +1,172 @@
-"""What differs between the stages. Everything that a stage may choose is here, with its type."""
+"""The stages of `stages.toml`: what differs between the deployments, typed and checked. Imports no CDK."""
 
+import difflib
+import json
 import math
-import platform
-import sys
-from dataclasses import dataclass
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-import aws_cdk as cdk
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 PROJECT = "canvas-live-state"
+
+FUNCTION_TIMEOUT_SECONDS = 40
+"""Two writes, one dead-letter request and the loading of its client end within it at their worst (a test says so)."""
+
+_FILE = Path(__file__).resolve().parents[1] / "stages.toml"
 
 _MOST_RECEIVES = 1000
 """Source: Amazon SQS API reference, "SetQueueAttributes", `maxReceiveCount`."""
 
+_EMULATOR_TIMEOUT_SECONDS = 20
 
-@dataclass(frozen=True, kw_only=True)
-class Platform:
-    """The interpreter and the processor that the asset is built for."""
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+"""Source: CloudWatch Logs API reference, "PutRetentionPolicy"."""
 
-    python: str
-    machine: str
-
-    @property
-    def architecture(self) -> lambda_.Architecture:
-        """The processor that the function's configuration names."""
-        return lambda_.Architecture.ARM_64 if self.machine == "aarch64" else lambda_.Architecture.X86_64
-
-    @property
-    def runtime(self) -> lambda_.Runtime:
-        """The runtime that the function's configuration names."""
-        return lambda_.Runtime(f"python{self.python}", lambda_.RuntimeFamily.PYTHON)
+Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:")]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+GlobalId = Annotated[str, Field(pattern=r"^[1-9][0-9]{13,18}$")]
+"""Not a local id: every event would be of another shard, and be dropped."""
+Positive = Annotated[int, Field(ge=1)]
+Concurrency = Annotated[int, Field(ge=2, le=1000)]
+"""Source: Lambda API reference, "ScalingConfig", `MaximumConcurrency`."""
 
 
-LAMBDA = Platform(python="3.13", machine="aarch64")
-HOST = Platform(
-    python=f"{sys.version_info.major}.{sys.version_info.minor}",
-    machine={"arm64": "aarch64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine()),
-)
+class StageError(ValueError):
+    """Raised where `stages.toml` has no such stage, or a setting that cannot be deployed. The text says what to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """One stage.
+class Settings(BaseModel):
+    """One stage: a table of `stages.toml`. Every key, with unit and default: docs/deployment.md#stages."""
 
-    Attributes:
-        stage: its name; part of the stacks' names.
-        platform: what the functions' asset is built for.
-        keeps_data: stacks cannot be deleted; tables, queues, bus and archive are retained.
-        log_retention: how long the functions' logs are kept.
-        archive_days: how long the bus keeps events for replay; `None` for no archive in the template.
-        root_account_ids: global ids of the schools' root accounts; events of other shards are dropped. Empty: none is.
-        future_tolerance_minutes: an event later than this after now is rejected.
-        function_timeout_seconds: of every function.
-        memory_mib: of every function.
-        retry_hours: how long a message that fails is retried before it is dead-lettered.
-        batching_window_seconds: how long Lambda gathers messages for a batch.
-        function_concurrency: batches of one event that are processed at once, 2 to 1,000.
-        relay_concurrency: batches of ingestion messages that are forwarded at once, 2 to 1,000.
-        alarm_email: the recipient of alarms; `None` for nobody, until someone subscribes to the topic.
-        silence_hours: no event at all for so long is an alarm; 0 for never.
-        unfinished_import_hours: hours without an event after which an unfinished import raises an alarm.
-        event_lag_minutes: one event in a hundred later than this is an alarm.
-        oldest_message_minutes: a message that waits in a queue for longer than this is an alarm.
-        runs_on_emulator: deployed with plain credentials, over plain HTTP, and quick to deliver a message again.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    stage: str
-    platform: Platform = LAMBDA
+    stage: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
+
+    account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    tags: dict[str, str] = {}
+    permissions_boundary: Arn | None = None
+
+    root_account_ids: tuple[GlobalId, ...] = ()
+    canvas_connected: bool = False
+
+    page_emails: tuple[Email, ...] = ()
+    page_topic_arn: Arn | None = None
+    notify_emails: tuple[Email, ...] = ()
+    notify_topic_arn: Arn | None = None
+    page_after_minutes: Positive = 60
+    notify_after_minutes: Annotated[int, Field(ge=5)] = 15
+    event_lag_minutes: Positive = 30
+    silence_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    stuck_import_hours: Positive = 12
+
+    future_tolerance_minutes: Positive = 15
+    retry_hours: Positive = 24
+    batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 1
+    function_concurrency: Concurrency = 5
+    relay_concurrency: Concurrency = 5
+    memory_mib: Annotated[int, Field(ge=128, le=10240)] = 256
+    warm_write_units: Annotated[int, Field(ge=4000)] | None = None
+    warm_read_units: Annotated[int, Field(ge=12000)] | None = None
+
     keeps_data: bool = True
-    log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS
-    archive_days: int | None = 30
-    root_account_ids: tuple[str, ...] = ()
-    future_tolerance_minutes: int = 15
-    function_timeout_seconds: int = 40
-    memory_mib: int = 256
-    retry_hours: int = 24
-    batching_window_seconds: int = 1
-    function_concurrency: int = 5
-    relay_concurrency: int = 5
-    alarm_email: str | None = None
-    silence_hours: int = 24
-    unfinished_import_hours: int = 12
-    event_lag_minutes: int = 30
-    oldest_message_minutes: int = 10
+    log_days: LogDays = 90
+    archive_days: Annotated[int, Field(ge=0)] = 30
+
     runs_on_emulator: bool = False
 
-    def stack_name(self, part: str) -> str:
-        """The name of the stage's stack `part`: `data` or `pipeline`."""
-        return f"{PROJECT}-{self.stage}-{part}"
+    @model_validator(mode="after")
+    def _can_be_deployed(self) -> Self:
+        if self.page_after_minutes % self.notify_after_minutes:
+            raise PydanticCustomError(
+                "periods", "page_after_minutes is not a multiple of notify_after_minutes, the period of those alarms"
+            )
+        for severity, emails, arn in (
+            ("page", self.page_emails, self.page_topic_arn),
+            ("notify", self.notify_emails, self.notify_topic_arn),
+        ):
+            if emails and arn:
+                raise PydanticCustomError(
+                    "recipients", "{name}_emails and {name}_topic_arn exclude each other", {"name": severity}
+                )
+        if self.max_receive_count > _MOST_RECEIVES:
+            raise PydanticCustomError(
+                "retry_hours",
+                "retry_hours takes {receives} receives of a message and SQS allows {most}: choose at most {hours}",
+                {
+                    "receives": self.max_receive_count,
+                    "most": _MOST_RECEIVES,
+                    "hours": _MOST_RECEIVES * self.visibility_seconds // 3600,
+                },
+            )
+        return self
 
     @property
-    def removal_policy(self) -> cdk.RemovalPolicy:
-        """Of what holds data. Not RETAIN: a first deployment that fails would leave orphans that block the next."""
-        return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self.keeps_data else cdk.RemovalPolicy.DESTROY
+    def metrics_namespace(self) -> str:
+        """The CloudWatch namespace of our own metrics: one for each stage, so that none is mixed into another's."""
+        return f"CanvasLiveState/{self.stage}"
+
+    @property
+    def parameter_path(self) -> str:
+        """Where readers find the stage's names in SSM."""
+        return f"/{PROJECT}/{self.stage}"
+
+    @property
+    def function_timeout_seconds(self) -> int:
+        """Of every function. Short on the emulator, so that what failed is soon delivered again."""
+        return _EMULATOR_TIMEOUT_SECONDS if self.runs_on_emulator else FUNCTION_TIMEOUT_SECONDS
 
     @property
     def visibility_seconds(self) -> int:
         """How long a message stays hidden after it was received, so also the pause between two attempts at it.
 
         Six times the function's timeout plus the batching window. Source: Lambda developer guide, "Using Lambda with
-        Amazon SQS". On the emulator, which never throttles a batch, once the timeout.
+        Amazon SQS". Once the timeout on the emulator, which never throttles a batch.
         """
-        return self.function_timeout_seconds * (1 if self.runs_on_emulator else 6) + self.batching_window_seconds
+        timeouts = 1 if self.runs_on_emulator else 6
+        return timeouts * self.function_timeout_seconds + self.batching_window_seconds
 
     @property
     def max_receive_count(self) -> int:
-        """How often a message is received in `retry_hours`, one visibility timeout apart.
+        """How often a message is received in `retry_hours`, one visibility timeout apart."""
+        return math.ceil(self.retry_hours * 3600 / self.visibility_seconds)
 
-        Raises:
-            ValueError: more often than SQS allows.
-        """
-        receives = math.ceil(self.retry_hours * 3600 / self.visibility_seconds)
-        if receives > _MOST_RECEIVES:
-            raise ValueError(
-                f"stage {self.stage}: retry_hours={self.retry_hours} takes {receives} receives of a message, and SQS "
-                f"allows {_MOST_RECEIVES}: choose at most {_MOST_RECEIVES * self.visibility_seconds // 3600} hours"
-            )
-        return receives
+    def stack_name(self, part: Literal["data", "pipeline"]) -> str:
+        """The name of one of the stage's two stacks."""
+        return f"{PROJECT}-{self.stage}-{part}"
 
 
-_STAGES = {
-    settings.stage: settings
-    for settings in (
-        Settings(
-            stage="local",
-            platform=HOST,
-            keeps_data=False,
-            log_retention=logs.RetentionDays.ONE_DAY,
-            archive_days=None,
-            retry_hours=1,
-            batching_window_seconds=0,
-            function_timeout_seconds=20,
-            function_concurrency=2,
-            relay_concurrency=2,
-            silence_hours=0,
-            runs_on_emulator=True,
-        ),
-        Settings(
-            stage="dev",
-            keeps_data=False,
-            log_retention=logs.RetentionDays.TWO_WEEKS,
-            archive_days=7,
-            silence_hours=0,
-        ),
-        Settings(stage="prod"),
-    )
-}
-
-
-def settings_of(stage: str) -> Settings:
-    """The settings of `stage`.
+@cache
+def stage_settings(stage: str, file: Path = _FILE) -> Settings:
+    """The settings of `stage`, a table of `file`.
 
     Raises:
-        ValueError: there is no such stage.
+        StageError: there is no such stage, an unknown key, or a value that cannot be deployed; the text names it.
     """
     try:
-        return _STAGES[stage]
-    except KeyError:
-        raise ValueError(f"no stage {stage!r}: choose -c stage=… from {', '.join(_STAGES)}") from None
+        stages = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise StageError(f"{file.name} cannot be read: {error}") from None
+    if not isinstance(table := stages.get(stage), dict):
+        raise StageError(f"{file.name} has no stage {stage!r}. There are: {', '.join(stages)}")
+    try:
+        # As JSON: TOML's arrays are Python's lists, and a strict tuple takes none.
+        return Settings.model_validate_json(json.dumps({**table, "stage": stage}, default=str))
+    except ValidationError as error:
+        problems = "\n".join(f"  {_sentence(problem)}" for problem in error.errors(include_url=False))
+        raise StageError(f"{file.name}, stage [{stage}]:\n{problems}") from None
+
+
+def _sentence(problem: Any) -> str:
+    """What is wrong with one setting."""
+    path = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(path, Settings.model_fields, n=1)
+        return f"{path} is not a setting" + (f": did you mean {close[0]}?" if close else "")
+    return f"{path}: {problem['msg']}, not {problem['input']!r}" if path else str(problem["msg"])

@@ -16,7 +16,6 @@ from ops.stage import Stage
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-NAMESPACE = "CanvasLiveState"
 OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
 """What becomes of an event in the end: one of these, however often it is retried."""
 RETRIED = "Retried"
@@ -43,8 +42,14 @@ Activities = dict[str, Activity]
 """By event name."""
 
 
+def activity_of(stage: Stage, *, since: datetime) -> Activities:
+    """What the functions counted since then."""
+    read = activity_in_logs if stage.settings.runs_on_emulator else activity_in_metrics
+    return read(stage, since=since)
+
+
 def activity_in_logs(stage: Stage, *, since: datetime) -> Activities:
-    """What the functions counted since then, read from their logs. For the emulator, which makes no metrics of them."""
+    """What the functions counted since then, out of their logs: the emulator makes no metrics of them."""
     activities: Activities = {route.event_name: Activity() for route in ROUTES}
     for metrics in _embedded_metrics(stage, since):
         at = datetime.fromtimestamp(metrics["_aws"]["Timestamp"] / 1000, UTC)
@@ -62,7 +67,7 @@ def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
         stage.client("cloudwatch")
         .get_paginator("get_metric_data")
         .paginate(
-            MetricDataQueries=[_query(number, *metric) for number, metric in enumerate(asked)],
+            MetricDataQueries=[_query(stage, number, *metric) for number, metric in enumerate(asked)],
             StartTime=now - _LAST_SEEN_WITHIN,
             EndTime=now + timedelta(seconds=_PERIOD_SECONDS),
         )
@@ -115,9 +120,9 @@ def _embedded_metrics(stage: Stage, since: datetime) -> Iterator[dict[str, Any]]
                     yield metrics
 
 
-def _query(number: int, event_name: str, outcome: str) -> dict[str, Any]:
+def _query(stage: Stage, number: int, event_name: str, outcome: str) -> dict[str, Any]:
     metric = {
-        "Namespace": NAMESPACE,
+        "Namespace": stage.settings.metrics_namespace,
         "MetricName": outcome,
         "Dimensions": [{"Name": "event_name", "Value": event_name}],
     }

@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from rich.table import Table
 
+from functions.canvas.envelope import read_message
+from functions.canvas.rejection import UnreadableMessage
 from functions.routes import EVENT_NAMES
 from ops.failure import OperatorError
 from ops.stage import Stage
@@ -83,7 +86,9 @@ def dead_letter_queues(stage: Stage) -> list[DeadLetterQueue]:
 def count_dead_letters(stage: Stage, queues: Iterable[DeadLetterQueue]) -> dict[str, int]:
     """The approximate number of visible messages in each of `queues`, by the queue's name."""
     sqs: SQSClient = stage.client("sqs")
-    return {queue.name: _visible(sqs, queue) for queue in queues}
+    queues = list(queues)
+    with ThreadPoolExecutor(len(queues)) as pool:
+        return dict(zip((queue.name for queue in queues), pool.map(partial(_visible, sqs), queues), strict=True))
 
 
 class DeadLetterBatch:
@@ -240,8 +245,20 @@ def _failure(queue: DeadLetterQueue, message: "MessageTypeDef") -> tuple[str, st
     if "ERROR_CODE" in attributes:  # EventBridge
         return attributes["ERROR_CODE"], attributes.get("ERROR_MESSAGE", "")
     if "DeadLetterQueueSourceArn" in message["Attributes"]:  # SQS
-        return RETRIES_EXHAUSTED, "the log of its function names the errors"
+        unreadable = _why_unreadable(message["Body"]) if queue.event_name is None else None
+        return RETRIES_EXHAUSTED, unreadable or "the log of its function names the errors"
     return MALFORMED, f"message {message['MessageId']} was sent by none of ours"
+
+
+def _why_unreadable(body: str) -> str | None:
+    """Why the relay cannot read an ingestion message, without a value of it; `None` where it can."""
+    try:
+        read_message(body)
+    except UnreadableMessage as error:
+        return str(error)
+    except RecursionError:
+        return "the message is nested too deeply to be read"
+    return None
 
 
 def _is_event(body: str, event_name: str) -> bool:

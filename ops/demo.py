@@ -9,7 +9,7 @@ from rich.progress import Progress
 from rich.rule import Rule
 
 from ops import story, tables
-from ops.activity import Activities, activity_in_logs, activity_table, total
+from ops.activity import Activities, activity_of, activity_table, total
 from ops.dead_letters import DeadLetterBatch, dead_letter_queues, summary_table
 from ops.failure import OperatorError
 from ops.local.emulator import LOG
@@ -62,7 +62,7 @@ def _wait_for_outcomes(stage: Stage, console: Console, *, expected: int, since: 
         task = progress.add_task("through the functions", total=expected)
         while total(outcomes) < expected:
             before = total(outcomes)
-            outcomes = activity_in_logs(stage, since=since)
+            outcomes = activity_of(stage, since=since)
             progress.update(task, completed=total(outcomes))
             if total(outcomes) > before:
                 last_progress = time.monotonic()

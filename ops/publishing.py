@@ -1,15 +1,19 @@
-"""Sends events to the ingestion queue, as Canvas does."""
+"""Sends events to the ingestion queue, as Canvas does, and corrections to the event bus."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from functions.canvas.fields import format_timestamp
+from functions.routes import CORRECTION_SOURCE
 from ops.failure import OperatorError
 from ops.rate_limit import rate_limited
 from ops.stage import Stage
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
 Event = dict[str, Any]
@@ -44,6 +48,35 @@ def publish(stage: Stage, events: Sequence[Event], *, events_per_second: float) 
     for event, _ in zip(events, rate_limited(events_per_second), strict=False):
         sqs.send_message(QueueUrl=stage.ingestion_queue_url, MessageBody=json.dumps(event))
         yield event
+
+
+def publish_correction(
+    stage: Stage, event_name: str, *, event_time: datetime, root_account_id: str, body: dict[str, Any]
+) -> None:
+    """Put an event that Canvas did not send on the event bus: the same rules and functions apply it.
+
+    Raises:
+        OperatorError: the event bus does not accept it.
+    """
+    metadata = {
+        "event_name": event_name,
+        "event_time": format_timestamp(event_time),
+        "root_account_id": root_account_id,
+        "producer": CORRECTION_SOURCE,
+    }
+    events: EventBridgeClient = stage.client("events")
+    answer = events.put_events(
+        Entries=[
+            {
+                "EventBusName": stage.event_bus,
+                "Source": CORRECTION_SOURCE,
+                "DetailType": event_name,
+                "Detail": json.dumps({"metadata": metadata, "body": body}),
+            }
+        ]
+    )
+    if answer["FailedEntryCount"]:
+        raise OperatorError(f"The event bus did not accept the event ({answer['Entries'][0]['ErrorCode']}). Try again.")
 
 
 def _lines(path: Path, text: str) -> Iterable[object]:

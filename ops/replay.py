@@ -1,18 +1,26 @@
-"""Replaying the bus' archive: the events of a time span once more, through the same rules and functions."""
+"""Replays the archive of the event bus: the events of a time span once more, through the same rules and functions."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from functions.canvas.fields import format_timestamp
+from functions.routes import EVENT_NAMES
 from ops.failure import OperatorError
 from ops.stage import Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import DescribeArchiveResponseTypeDef, ReplayDestinationTypeDef
 
 _POLL_SECONDS = 2
+_ARCHIVE_DELAY = timedelta(minutes=10)
+"""How long an event may take to reach the archive. Source: EventBridge user guide, "Archiving and
+replaying events", which recommends to wait so long before a replay."""
+
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 
 
@@ -25,25 +33,50 @@ class Progress:
     reason: str
 
 
-def start_replay(stage: Stage, start: datetime, end: datetime) -> str:
-    """Start the replay of everything that came to the bus from `start` to `end`; its name.
+def start_replay(stage: Stage, start: datetime, end: datetime, *, event_name: str | None = None, now: datetime) -> str:
+    """Start the replay of what came to the event bus from `start` to `end`, to the rule of `event_name` or to all.
+
+    Returns the name of the replay.
 
     Raises:
-        OperatorError: the time span is empty, or the bus has no archive.
+        OperatorError: the time span is empty or too young, no such event, or the event bus has no archive.
     """
     if start >= end:
         raise OperatorError("--from must be before --to.")
+    youngest = now - _ARCHIVE_DELAY
+    # The emulator archives at once.
+    if end > youngest and not stage.settings.runs_on_emulator:
+        raise OperatorError(
+            f"--to must be at least {_ARCHIVE_DELAY.seconds // 60} minutes ago, or events that are still on their way "
+            f"to the archive are left out: {format_timestamp(youngest)[:19]}Z or earlier."
+        )
+    archive = describe_archive(stage)
+    if archive is None:
+        raise OperatorError(
+            f"The event bus of stage {stage.name} has no archive. Set archive_days in stages.toml, then: "
+            f"{stage.deploy_command}"
+        )
+    destination: ReplayDestinationTypeDef = {"Arn": archive["EventSourceArn"]}
+    if event_name is not None:
+        destination["FilterArns"] = [_rule_arn(stage, event_name)]
+    name = f"{stage.settings.stack_name('pipeline')}-{int(time.time())}"
+    events: EventBridgeClient = stage.client("events")
+    events.start_replay(
+        ReplayName=name,
+        EventSourceArn=archive["ArchiveArn"],
+        EventStartTime=start,
+        EventEndTime=end,
+        Destination=destination,
+    )
+    return name
+
+
+def describe_archive(stage: Stage) -> "DescribeArchiveResponseTypeDef | None":
+    """The archive of the event bus, `None` where it has none."""
     events: EventBridgeClient = stage.client("events")
     bus = events.describe_event_bus(Name=stage.event_bus)["Arn"]
     archives = events.list_archives(EventSourceArn=bus)["Archives"]
-    if not archives:
-        raise OperatorError(f"The bus of stage {stage.name} has no archive: set archive_days in infra/settings.py")
-    name = f"canvas-live-state-{stage.name}-{int(time.time())}"
-    archive = events.describe_archive(ArchiveName=archives[0]["ArchiveName"])["ArchiveArn"]
-    events.start_replay(
-        ReplayName=name, EventSourceArn=archive, EventStartTime=start, EventEndTime=end, Destination={"Arn": bus}
-    )
-    return name
+    return events.describe_archive(ArchiveName=archives[0]["ArchiveName"]) if archives else None
 
 
 def follow_replay(stage: Stage, name: str) -> Iterator[Progress]:
@@ -59,3 +92,14 @@ def follow_replay(stage: Stage, name: str) -> Iterator[Progress]:
         if state in _ENDED:
             return
         time.sleep(_POLL_SECONDS)
+
+
+def _rule_arn(stage: Stage, event_name: str) -> str:
+    """The ARN of the rule that matches `event_name`."""
+    if event_name not in EVENT_NAMES:
+        raise OperatorError(f"--event takes one of: {', '.join(sorted(EVENT_NAMES))}")
+    pages = stage.client("events").get_paginator("list_rules").paginate(EventBusName=stage.event_bus)
+    for rule in pages.search("Rules[]"):
+        if json.loads(rule.get("EventPattern") or "{}").get("detail-type") == [event_name]:
+            return str(rule["Arn"])
+    raise OperatorError(f"The event bus has no rule for {event_name}. Deploy it: {stage.deploy_command}")

@@ -1,91 +1,134 @@
-"""A deployed stage, as its stacks' outputs describe it."""
+"""A stage: its settings, the clients that reach it, and what its stacks hold."""
 
-import os
-from collections.abc import Mapping
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal
 
 import boto3
 from botocore.exceptions import ClientError
 
 from canvas_live_state import Reader
 from functions.routes import TableName
+from infra.settings import Settings
 from ops.failure import OperatorError
+from ops.stacks import Stack, describe_stack, problem_of
 
-_PROJECT = "canvas-live-state"
-STACKS = ("data", "pipeline")
+Part = Literal["data", "pipeline"]
+PARTS: tuple[Part, ...] = ("data", "pipeline")
+
 _TABLE_OUTPUTS: dict[TableName, str] = {"enrollments": "EnrollmentsTable", "sis_batches": "SisBatchesTable"}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Names and clients of one stage.
+    """One stage. A stack is asked for when something of it is first needed, so a command needs no other.
 
     Attributes:
-        name: `local`, `dev` or `prod`.
-        outputs: the outputs of its stacks.
-        environment: what turns an AWS client to it; empty where the shell's own environment does.
+        settings: the stage's table of stages.toml.
+        session: makes every client.
+        endpoint: the URL of the emulator; `None` on AWS.
+        profile: the AWS profile that was named, for the commands that an error gives.
     """
 
-    name: str
-    outputs: Mapping[str, str]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    settings: Settings
+    session: boto3.Session
+    endpoint: str | None = None
+    profile: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    @classmethod
-    def deployed(cls, name: str) -> Self:
-        """The stage `name` of the account that the shell's credentials belong to.
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.settings.stage
 
-        Raises:
-            OperatorError: it is not deployed there.
-        """
-        cloudformation = boto3.client("cloudformation")
-        outputs: dict[str, str] = {}
-        for part in STACKS:
-            stack = _stack_name(name, part)
-            try:
-                described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ValidationError":
-                    raise
-                raise OperatorError(
-                    f"Stack {stack} does not exist in this account and region. Deploy it: make deploy STAGE={name}"
-                ) from None
-            outputs |= {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-        return cls(name=name, outputs=outputs)
+    @property
+    def ops_options(self) -> str:
+        """The options with which another `ops` command reaches this stage."""
+        region = self.session.region_name
+        options = [f"--stage {self.name}"]
+        if self.profile:
+            options.append(f"--profile {self.profile}")
+        if not self.settings.runs_on_emulator and region != self.settings.region:
+            options.append(f"--region {region}")
+        return " ".join(options)
 
-    def stack_name(self, part: str) -> str:
-        """The name of its stack `part`: `data` or `pipeline`."""
-        return _stack_name(self.name, part)
+    @property
+    def aws_options(self) -> str:
+        """The options with which an `aws` command reaches this stage; none on the emulator: `source .local/env`."""
+        if self.settings.runs_on_emulator:
+            return ""
+        profile = f" --profile {self.profile}" if self.profile else ""
+        return f"--region {self.session.region_name}{profile}"
+
+    @property
+    def deploy_command(self) -> str:
+        """The command that deploys this stage."""
+        return "make up" if self.settings.runs_on_emulator else f"make deploy STAGE={self.name}"
 
     @property
     def event_bus(self) -> str:
-        """The name of the bus."""
-        return self.outputs["EventBus"]
+        """The name of the event bus."""
+        return self.output("pipeline", "EventBus")
 
     @property
     def ingestion_queue_url(self) -> str:
         """Where Canvas, and `ops publish`, send events."""
-        return self.outputs["IngestionQueueUrl"]
+        return self.output("pipeline", "IngestionQueueUrl")
 
     def table(self, name: TableName) -> str:
         """The table's name in DynamoDB."""
-        return self.outputs[_TABLE_OUTPUTS[name]]
+        return self.output("data", _TABLE_OUTPUTS[name])
 
-    def resources(self, part: str, resource_type: str) -> dict[str, str]:
-        """The stack `part`'s resources of one CloudFormation type: logical id to physical id."""
+    def output(self, part: Part, name: str) -> str:
+        """The output `name` of the stack `part`.
+
+        Raises:
+            OperatorError: the stack does not have it, because its deployment failed or is of another version.
+        """
+        stack = self._stacks[part] if part in self._stacks else self._stacks.setdefault(part, self.stack(part))
+        if name not in stack.outputs:
+            raise OperatorError(self.problem_of(stack))
+        return stack.outputs[name]
+
+    def stack(self, part: Part) -> Stack:
+        """The stack `part` as it is now."""
+        return describe_stack(self.client("cloudformation"), self.settings.stack_name(part))
+
+    def problem_of(self, stack: Stack) -> str:
+        """What is wrong with `stack`, and the command that repairs it."""
+        return problem_of(stack, deploy=self.deploy_command, aws_options=self.aws_options)
+
+    def resources(self, part: Part, resource_type: str) -> dict[str, str]:
+        """The stack `part`'s resources of one CloudFormation type: logical id to physical id.
+
+        Raises:
+            OperatorError: there is no such stack.
+        """
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
-        return {
-            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
-            for page in pages.paginate(StackName=self.stack_name(part))
-            for resource in page["StackResourceSummaries"]
-            if resource["ResourceType"] == resource_type
-        }
+        try:
+            return {
+                resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+                for page in pages.paginate(StackName=self.settings.stack_name(part))
+                for resource in page["StackResourceSummaries"]
+                if resource["ResourceType"] == resource_type and resource.get("PhysicalResourceId")
+            }
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise OperatorError(self.problem_of(self.stack(part))) from None
 
     @cached_property
     def queues(self) -> dict[str, str]:
-        """The URLs of the pipeline's queues by construct, such as `IngestionQueue` or `SisBatchUpdatedDeadLetters`."""
+        """The URLs of the pipeline's queues by construct, such as `IngestionQueue` or `SisBatchUpdatedDeadLetters`.
+
+        Raises:
+            OperatorError: the pipeline's stack has no queue.
+        """
         urls = self.resources("pipeline", "AWS::SQS::Queue")
+        if not urls:
+            raise OperatorError(self.problem_of(self.stack("pipeline")))
         # A logical id ends in eight characters of hash.
         return {logical_id[:-8]: url for logical_id, url in urls.items()}
 
@@ -99,16 +142,12 @@ class Stage:
         )
 
     def client(self, service: str) -> Any:
-        """A client of `service` at this stage."""
-        environment = {**os.environ, **self.environment}
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=environment.get("AWS_ENDPOINT_URL"),
-            region_name=environment.get("AWS_REGION"),
-            aws_access_key_id=self.environment.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=self.environment.get("AWS_SECRET_ACCESS_KEY"),
-        )
+        """The client of `service`, made once: clients may be shared by threads, a session may not."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self.session.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
+            return self._clients[service]
 
-
-def _stack_name(stage: str, part: str) -> str:
-    return f"{_PROJECT}-{stage}-{part}"
+    @cached_property
+    def _stacks(self) -> dict[Part, Stack]:
+        return {}

@@ -29,7 +29,7 @@ def enrollment(stage: Stage, enrollment_id: str) -> RenderableType:
             if value is not None:
                 shown.add_row(name, _text(value))
     key = json.dumps({"enrollment_id": {"S": enrollment_id}})
-    return Group(shown, _aws("get-item", "--table-name", stage.table("enrollments"), "--key", key))
+    return Group(shown, _aws(stage, "get-item", "--table-name", stage.table("enrollments"), "--key", key))
 
 
 def course(stage: Stage, course_id: str) -> RenderableType:
@@ -94,6 +94,7 @@ def _nothing(title: str) -> Text:
 
 def _aws_query(stage: Stage, table: TableName, key: str, value: str, *options: str) -> Text:
     return _aws(
+        stage,
         "query",
         *("--table-name", stage.table(table)),
         *options,
@@ -102,5 +103,6 @@ def _aws_query(stage: Stage, table: TableName, key: str, value: str, *options: s
     )
 
 
-def _aws(*arguments: str) -> Text:
-    return Text(f"aws dynamodb {shlex.join(arguments)}\n", style="dim", overflow="fold")
+def _aws(stage: Stage, *arguments: str) -> Text:
+    command = f"aws dynamodb {shlex.join(arguments)} {stage.aws_options}".rstrip()
+    return Text(f"{command}\n", style="dim", overflow="fold")

@@ -21,6 +21,8 @@ os.environ.update(
     ROOT_ACCOUNT_IDS="",
     FUTURE_TOLERANCE_MINUTES="15",
     UNFINISHED_INDEX="unfinished",
+    METRICS_NAMESPACE="CanvasLiveState/test",
+    STUCK_IMPORT_HOURS="12",
 )
 for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)
@@ -37,6 +39,7 @@ from moto import mock_aws
 from functions.routes import ROUTES, Route
 from functions.runtime import logger, metrics
 from infra.app import build
+from infra.settings import Settings, stage_settings
 from tests.canvas import event_batch, retried
 from tests.context import FunctionContext
 from tests.ordering.engines import Handler, load_handlers, moto_server
@@ -51,11 +54,15 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, in one of the parallel processes, what shares an emulator or what a file sets up."""
     for item in items:
         shared = "local_stage" if "local_stage" in getattr(item, "fixturenames", ()) else item.path.stem
         item.add_marker(pytest.mark.xdist_group(shared))
+
+
+PROD = Settings(stage="prod", canvas_connected=True, root_account_ids=("21070000000000001", "21080000000000001"))
 
 
 @dataclass(frozen=True)
@@ -66,16 +73,17 @@ class Synthesised:
     pipeline: dict[str, Any]
 
 
-def synthesise(stage: str, *, routes: Sequence[Route] = ROUTES) -> Synthesised:
-    """The templates of `stage`, without building the asset."""
-    app = App(context={"stage": stage, "aws:cdk:bundling-stacks": []})
-    return Synthesised(*(Template.from_stack(stack).to_json() for stack in build(app, routes=routes)))
+def synthesise(stage: Settings | str, *, routes: Sequence[Route] = ROUTES) -> Synthesised:
+    """The templates of a stage, or of one of `stages.toml` by its name, without building the asset."""
+    settings = stage if isinstance(stage, Settings) else stage_settings(stage)
+    app = App(context={"aws:cdk:bundling-stacks": []})
+    return Synthesised(*(Template.from_stack(stack).to_json() for stack in build(app, settings, routes=routes)))
 
 
 @pytest.fixture(scope="session")
 def prod() -> Synthesised:
-    """The templates of stage prod."""
-    return synthesise("prod")
+    """The templates of a stage with default settings that Canvas is connected to, whatever `stages.toml` says."""
+    return synthesise(PROD)
 
 
 Deliver = Callable[..., Any]

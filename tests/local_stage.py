@@ -50,17 +50,17 @@ class LocalStage:
             aws_secret_access_key=self["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def run(self, *command: str) -> str:
-        """What `command` prints in a shell that has sourced the stage's environment."""
+    def run(self, *command: str, status: int = 0) -> str:
+        """What `command` prints, which ends with exit status `status`, in a shell that has sourced the environment."""
         ran = subprocess.run(
             command, cwd=ROOT, env=os.environ | self.environment, check=False, capture_output=True, text=True
         )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert ran.returncode == status, ran.stdout + ran.stderr
         return ran.stdout
 
-    def ops(self, *arguments: str) -> str:
-        """What the operator's command line prints."""
-        return self.run(str(BIN / "ops"), *arguments)
+    def ops(self, *arguments: str, status: int = 0) -> str:
+        """What the operator's command line prints, which ends with exit status `status`."""
+        return self.run(str(BIN / "ops"), *arguments, status=status)
 
     def send(self, *bodies: str) -> None:
         """Put `bodies` into the ingestion queue, one message each."""
@@ -75,9 +75,9 @@ class LocalStage:
         """An item of the enrollments table, empty where there is none."""
         return self.table("ENROLLMENTS_TABLE").get_item(Key={"enrollment_id": enrollment_id}).get("Item", {})
 
-    def sis_batch(self, sis_batch_id: int) -> dict[str, Any]:
-        """An item of the SIS imports of the examples' school, empty where there is none."""
-        key = {"account_id": "21070000000000001", "sis_batch_id": sis_batch_id}
+    def sis_batch(self, sis_batch_id: int, *, account_id: str = "21070000000000001") -> dict[str, Any]:
+        """An item of the SIS imports, of the examples' school by default; empty where there is none."""
+        key = {"account_id": account_id, "sis_batch_id": sis_batch_id}
         return self.table("SIS_BATCHES_TABLE").get_item(Key=key).get("Item", {})
 
     def items(self) -> list[dict[str, Any]]:

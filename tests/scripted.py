@@ -12,6 +12,8 @@ Answer = tuple[int, str] | None
 OK: Answer = (200, "{}")
 NO_ANSWER: Answer = None
 """The request is read, and the connection stays open until the server stops."""
+STALLED: Answer = (-1, "{}")
+"""The answer begins, and its last byte never comes."""
 
 
 class ScriptedServer(ThreadingHTTPServer):
@@ -55,10 +57,15 @@ class _Answering(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         status, text = answer
-        self.send_response(status)
+        stalls = answer == STALLED
+        self.send_response(200 if stalls else status)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text.encode())
+        self.wfile.write(text.encode()[: -1 if stalls else None])
+        if stalls:
+            self.wfile.flush()
+            server.stopped.wait()
+            self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
         """Say nothing on standard error."""

@@ -1,5 +1,6 @@
 """The envelope of every Canvas event: `{metadata, body}`. Standard library only: the relay starts without pydantic."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,3 +47,20 @@ def open_envelope(message: object) -> Envelope:
         if isinstance(message.get(key), dict):
             return Envelope(metadata=message[key], body=message.get("body"))
     raise UnreadableMessage("the message has no metadata, so it is not a Canvas live event")
+
+
+def read_message(text: str) -> Envelope:
+    """The envelope of the Canvas message `text`, which names its event.
+
+    Raises:
+        UnreadableMessage: not a Canvas event in JSON.
+        RecursionError: nested too deeply to be read.
+    """
+    try:
+        envelope = open_envelope(json.loads(text))
+    except ValueError:
+        # `from None`: the original error carries the message.
+        raise UnreadableMessage("the message is not JSON") from None
+    if envelope.event_name is None:
+        raise UnreadableMessage("the message has no event_name that could name an event in its metadata")
+    return envelope

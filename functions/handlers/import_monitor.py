@@ -1,38 +1,45 @@
-"""Handler of the import monitor: measures SIS imports that do not end, hourly.
+"""Handler of the import monitor: counts SIS imports that do not end, hourly.
 
-Canvas announces neither `aborted` nor `cleanup_batch`, so an import can stay unfinished in our table for ever.
+Canvas announces neither `aborted` nor `cleanup_batch`, so an import can stay unfinished in our table for ever. Only one
+that became stuck since the last look is counted as stuck, so that an aborted import raises one alarm.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.runtime import aws_client, count, logger, metrics, setting
 
+_SCHEDULE = timedelta(hours=1)
+
 _dynamodb = aws_client("dynamodb")
 _table = setting("SIS_BATCHES_TABLE")
 _index = setting("UNFINISHED_INDEX")
+_stuck_after = timedelta(hours=float(setting("STUCK_IMPORT_HOURS")))
 
 
 @metrics.log_metrics
-def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
-    """Count the unfinished imports, measure the age of the oldest in seconds, and log which they are."""
-    now = datetime.now(UTC)
-    unfinished = sorted(
-        (item["unfinished_since"]["S"], f"{item['account_id']['S']}/{item['sis_batch_id']['N']}")
-        for item in _unfinished()
-    )
-    age = (now - datetime.fromisoformat(unfinished[0][0])).total_seconds() if unfinished else 0.0
+def handler(event: dict[str, Any], _context: LambdaContext) -> None:
+    """Count the unfinished imports, and those that became stuck in the hour before the schedule's `time`; log these.
+
+    EventBridge delivers a scheduled event again with the `time` that it had, so no hour is left out or counted twice.
+    """
+    until = datetime.fromisoformat(event["time"]) - _stuck_after
+    unfinished = {_name(item): datetime.fromisoformat(item["unfinished_since"]["S"]) for item in _unfinished()}
+    stuck = {name: since for name, since in unfinished.items() if until - _SCHEDULE < since <= until}
     count("ImportsUnfinished", len(unfinished))
-    metrics.add_metric(name="OldestUnfinishedImportAge", unit=MetricUnit.Seconds, value=age)
-    if unfinished:
-        logger.warning("Imports are unfinished", imports={name: since for since, name in unfinished})
+    count("ImportsStuck", len(stuck))
+    if stuck:
+        logger.warning("Imports are stuck", imports={name: since.isoformat() for name, since in sorted(stuck.items())})
 
 
 def _unfinished() -> Iterator[dict[str, Any]]:
     # A scan, but of an index that holds nothing else.
     for page in _dynamodb.get_paginator("scan").paginate(TableName=_table, IndexName=_index):
         yield from page["Items"]
+
+
+def _name(item: dict[str, Any]) -> str:
+    return f"{item['account_id']['S']}/{item['sis_batch_id']['N']}"

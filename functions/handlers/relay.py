@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.canvas.envelope import Envelope, open_envelope
+from functions.canvas.envelope import Envelope, read_message
 from functions.canvas.ids import id_text, shard_of
 from functions.canvas.rejection import UnreadableMessage
 from functions.dead_letters import BatchResponse, Failures, Message
@@ -34,7 +34,7 @@ def handler(batch: dict[str, Any], _context: LambdaContext) -> BatchResponse:
     entries = []
     for message in batch["Records"]:
         try:
-            envelope = _read(message["body"])
+            envelope = read_message(message["body"])
             if envelope.event_name not in EVENT_NAMES:
                 count("Ignored")
             elif _is_foreign(envelope):
@@ -45,25 +45,11 @@ def handler(batch: dict[str, Any], _context: LambdaContext) -> BatchResponse:
             failures.reject(message, error)
         except RecursionError:
             failures.reject(message, UnreadableMessage("the message is nested too deeply to be read"))
+        except Exception as error:  # noqa: BLE001  # reported, and no other message is disturbed
+            failures.retry(message, error_name(error))
     if entries:
         _forward(entries, failures)
     return failures.report()
-
-
-def _read(body: str) -> Envelope:
-    """The envelope of an ingestion message.
-
-    Raises:
-        UnreadableMessage: not a Canvas event in JSON.
-    """
-    try:
-        envelope = open_envelope(json.loads(body))
-    except ValueError:
-        # `from None`: the original error carries the message.
-        raise UnreadableMessage("the message is not JSON") from None
-    if envelope.event_name is None:
-        raise UnreadableMessage("the message has no event_name that could name an event in its metadata")
-    return envelope
 
 
 def _is_foreign(envelope: Envelope) -> bool:
@@ -98,7 +84,10 @@ def _forward(entries: list[tuple[Message, "PutEventsRequestEntryTypeDef"]], fail
     except (BotoCoreError, ClientError) as error:
         results = [{"ErrorCode": error_name(error)}] * len(entries)
     for (message, _), result in zip(entries, results, strict=True):
-        if "ErrorCode" in result:
-            failures.retry(message, result["ErrorCode"])
-        else:
+        code = result.get("ErrorCode")
+        if code is None:
             count("Forwarded")
+        elif code == "MalformedDetail":  # "non-retryable": EventBridge API reference, "PutEventsResultEntry"
+            failures.reject(message, UnreadableMessage("the event bus cannot read the message"))
+        else:
+            failures.retry(message, code)

@@ -1,12 +1,14 @@
 """Deploys the stacks to the emulator with the CDK command line."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import boto3
+
+from infra.settings import stage_settings
 from ops.failure import OperatorError
 from ops.local.checkout import ENV_FILE, LOCAL, ROOT
 from ops.local.emulator import ACCOUNT, REGION, Emulator
@@ -16,7 +18,6 @@ from ops.stage import Stage
 STAGE = "local"
 
 _CDK = ROOT / "node_modules" / ".bin" / "cdk"
-_OUTPUTS = LOCAL / "outputs.json"
 _LOG = LOCAL / "deploy.log"
 
 Report = Callable[[str], None]
@@ -38,14 +39,13 @@ def deploy(emulator: Emulator, *, report: Report) -> Stage:
         *("--require-approval", "never"),
         *("--context", f"stage={STAGE}"),
         *("--output", str(LOCAL / "cdk.out")),
-        *("--outputs-file", str(_OUTPUTS)),
         folder=ROOT,
         report=report,
     )
     stage = _stage(emulator)
     report("filling the emulator's gaps")
     fill_gaps(stage)
-    _write_environment(stage)
+    _write_environment(emulator, stage)
     return stage
 
 
@@ -62,10 +62,12 @@ def running_stage() -> Stage:
 
 
 def _stage(emulator: Emulator) -> Stage:
-    outputs: dict[str, str] = {}
-    for of_stack in json.loads(_OUTPUTS.read_text()).values():
-        outputs |= of_stack
-    return Stage(name=STAGE, outputs=outputs, environment=emulator.environment)
+    session = boto3.Session(
+        region_name=REGION,
+        aws_access_key_id=emulator.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=emulator.environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    return Stage(stage_settings(STAGE), session, endpoint=emulator.endpoint)
 
 
 def _cdk(emulator: Emulator, command: str, *arguments: str, folder: Path, report: Report) -> None:
@@ -94,14 +96,14 @@ def _path_with_our_node() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def _write_environment(stage: Stage) -> None:
+def _write_environment(emulator: Emulator, stage: Stage) -> None:
     """Write the variables with which the shell, the AWS command line and the tests reach the local stage."""
     variables = {
-        **stage.environment,
+        **emulator.environment,
         "ENROLLMENTS_TABLE": stage.table("enrollments"),
         "SIS_BATCHES_TABLE": stage.table("sis_batches"),
-        "ENROLLMENTS_STREAM_ARN": stage.outputs["EnrollmentsStreamArn"],
-        "SIS_BATCHES_STREAM_ARN": stage.outputs["SisBatchesStreamArn"],
+        "ENROLLMENTS_STREAM_ARN": stage.output("data", "EnrollmentsStreamArn"),
+        "SIS_BATCHES_STREAM_ARN": stage.output("data", "SisBatchesStreamArn"),
         "EVENT_BUS": stage.event_bus,
         "INGESTION_QUEUE_URL": stage.ingestion_queue_url,
     }

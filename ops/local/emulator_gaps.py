@@ -18,6 +18,8 @@ Different from AWS:
 - Neither a rule nor an event source mapping needs a permission on the queue.
 - An event source mapping ignores its batching window, and scales to `MaximumConcurrency` at once.
 - SQS answers a short poll completely, and has no `StartMessageMoveTask`.
+- The archive has an event at once; a replay ignores `FilterArns` and delivers to every rule.
+- CloudWatch records no actions in the history of an alarm.
 """
 
 import json

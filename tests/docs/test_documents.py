@@ -1,15 +1,18 @@
 """What the documents say is true: their commands run, their links lead somewhere, their lists are complete."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.canvas.enrollment import EnrollmentBody
-from functions.canvas.enrollment_state import EnrollmentStateBody
 from functions.routes import EVENT_NAMES
+from infra.settings import Settings, stage_settings
+from ops.verify.synthetic import PRODUCER, SIS_BATCH_ID, ReservedKeys
 from tests.canvas import ROOT
 from tests.local_stage import eventually
 
@@ -17,18 +20,55 @@ DOCUMENTS = [
     *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+DATA_MODEL, DEPLOYMENT, OPERATIONS = (
+    ROOT / "docs" / f"{name}.md" for name in ("data-model", "deployment", "operations")
+)
+SOURCES = [
+    ROOT / "stages.toml",
+    *(path for folder in ("functions", "infra", "ops") for path in (ROOT / folder).rglob("*.py")),
+]
 
 
-def blocks(document, language):
-    """The fenced blocks of `language` in `document`."""
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
-    return [block for of_language, block in fenced if of_language == language]
+def text_of(document, title=None):
+    """The text of `document`, or of its section `title` with all that is below it."""
+    text = document.read_text()
+    if title is None:
+        return text
+    level, start = next((heading[1], heading.end()) for heading in headings(text) if heading[2] == title)
+    ends = [heading.start() for heading in headings(text) if heading.start() > start and len(heading[1]) <= len(level)]
+    return text[start : ends[0] if ends else None]
+
+
+def headings(text):
+    """The headings of `text`, as matches of their number signs and their title."""
+    fenced = [match.span() for match in re.finditer(r"^( *)```.*?^\1```$", text, re.MULTILINE | re.DOTALL)]
+    found = re.finditer(r"^(#+) (.+)$", text, re.MULTILINE)
+    return [match for match in found if not any(start < match.start() < end for start, end in fenced)]
+
+
+def anchors(document):
+    """The anchors of the sections of `document`."""
+    return {re.sub(r"[^a-z0-9]+", "-", heading[2].lower()).strip("-") for heading in headings(document.read_text())}
+
+
+def blocks(text, language):
+    """The fenced blocks of `language` in `text`."""
+    fenced = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for _, of_language, block in fenced if of_language == language]
+
+
+def rows(text):
+    """The rows of the tables in `text` whose first cell is code, by that code: the other cells."""
+    cells = (re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("| `"))
+    return {name: rest for first, *rest in cells for name in re.findall(r"`([^`]+)`", first)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_inside_the_repository_leads_somewhere(document):
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)[^)]*\)", document.read_text()):
-        assert (document.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", document.read_text()):
+        linked = document.parent / target if target else document
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -38,25 +78,56 @@ def test_every_make_target_that_is_named_exists(document):
 
 
 def test_every_anchor_that_an_error_names_is_a_section():
-    sections = {
-        re.sub(r"[^a-z0-9]+", "-", title.lower())
-        for title in re.findall(r"^## (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
-    }
     named = {
-        anchor
-        for path in (*(ROOT / "functions").rglob("*.py"), *(ROOT / "ops").rglob("*.py"))
-        for anchor in re.findall(r"docs/operations\.md#([a-z-]+)", path.read_text())
+        (ROOT / document, anchor)
+        for path in SOURCES
+        for document, anchor in re.findall(r"(docs/[a-z-]+\.md)#([a-z-]+)", path.read_text())
     }
     assert named
-    assert named <= sections
+    for document, anchor in named:
+        assert anchor in anchors(document), f"{document.name}#{anchor}"
 
 
 def test_the_data_model_names_every_attribute():
-    documented = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs/data-model.md").read_text()))
-    kept = set(EnrollmentBody.model_fields) | set(EnrollmentStateBody.model_fields)
-    kept |= {"enrollment_event_time", "enrollment_version", "state_event_time", "state_version"}
-    kept |= {"account_id", "sis_batch_id", "workflow_state", "event_time", "version"}
-    assert kept <= documented
+    schemas = [json.loads(path.read_text()) for path in (ROOT / "docs" / "schemas").glob("*.json")]
+    documented = set(re.findall(r"`([a-z_]+)`", text_of(DATA_MODEL)))
+    assert {name for schema in schemas for name in schema["properties"]} <= documented
+
+
+def test_the_data_model_names_every_parameter(prod):
+    published = {
+        resource["Properties"]["Name"].removeprefix("/canvas-live-state/prod/")
+        for template in (prod.data, prod.pipeline)
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::SSM::Parameter"
+    }
+    assert rows(text_of(DATA_MODEL, "Names")).keys() == published
+
+
+def test_the_data_model_names_the_reserved_keys():
+    keys = ReservedKeys("21070000000000001")
+    reserved = text_of(DATA_MODEL, "Reserved keys")
+    assert all(f"`{key}`" in reserved for key in (*keys.enrollments, keys.last, SIS_BATCH_ID, PRODUCER))
+
+
+def test_every_setting_of_a_stage_is_documented_with_its_default():
+    defaults = {name: field.default for name, field in Settings.model_fields.items() if name != "stage"}
+    documented = {name: default.strip("`") for name, (default, *_) in rows(text_of(DEPLOYMENT, "Stages")).items()}
+    assert documented == {name: written(default) for name, default in defaults.items()}
+
+
+def written(default):
+    """The text of a default, as the guide writes it."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:,}" if isinstance(default, int) else str(default or "none")
+
+
+def test_the_example_of_a_stage_can_be_deployed(tmp_path):
+    (example,) = blocks(text_of(DEPLOYMENT), "toml")
+    file = tmp_path / "stages.toml"
+    file.write_text(example)
+    assert stage_settings("beta", file).region == "ca-central-1"
 
 
 def test_the_readme_names_every_event():
@@ -66,27 +137,27 @@ def test_the_readme_names_every_event():
 @pytest.mark.slow
 def test_every_query_of_the_data_model_runs_and_is_true(local_stage, examples):
     # GIVEN the documented examples in the tables
-    document = ROOT / "docs" / "data-model.md"
-    programs, commands = blocks(document, "python"), blocks(document, "sh")
-    assert (len(programs), len(commands)) == (8, 6)
+    programs, commands = (blocks(text_of(DATA_MODEL), language) for language in ("python", "sh"))
+    assert (len(programs), len(commands)) == (8, 7)
 
     # WHEN each query is run as it stands, THEN it works, and what it asserts holds
     for program in programs:
         local_stage.run(sys.executable, "-c", program)
     for command in commands:
-        assert "Item" in local_stage.run("bash", "-euc", command)
+        expected = local_stage["ENROLLMENTS_TABLE"] if "ssm" in command else "Item"
+        assert expected in local_stage.run("bash", "-euc", command)
 
 
 @pytest.mark.slow
 def test_every_ops_command_of_the_operators_guide_runs(local_stage, examples, tmp_path):
     # GIVEN the commands that the guide gives for stage prod, pointed at the local one
-    lines = [line for block in blocks(ROOT / "docs/operations.md", "") for line in block.splitlines()]
+    lines = [line for block in blocks(text_of(OPERATIONS), "") for line in block.splitlines()]
     commands = [
-        line.replace("--stage prod", "").replace("rejected.ndjson", str(tmp_path / "rejected.ndjson"))
+        line.replace("--stage prod", "--stage local").replace("rejected.ndjson", str(tmp_path / "rejected.ndjson"))
         for line in lines
         if line.startswith((".venv/bin/ops ", "aws "))
     ]
-    assert len(commands) == 7
+    assert len(commands) >= 8
 
     # WHEN each is run, THEN it works; `status` may find something wrong, and says so by its exit status
     for command in commands:
@@ -115,7 +186,8 @@ def test_status_says_what_is_wrong_and_exits_so(local_stage, examples):
 
 @pytest.mark.slow
 def test_every_ops_command_of_the_readme_runs(local_stage, examples):
-    lines = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines() if "/ops " in line]
+    text = text_of(ROOT / "README.md")
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines() if "/ops " in line]
     assert len(lines) == 6
     for line in lines:
         local_stage.run("bash", "-euc", line)
@@ -124,12 +196,10 @@ def test_every_ops_command_of_the_readme_runs(local_stage, examples):
 @pytest.mark.slow
 def test_the_outage_drill_goes_as_it_is_described(local_stage, examples):
     # GIVEN no dead letters, the commands of the operator's guide, and what it says that they print
-    document = ROOT / "docs" / "operations.md"
-    for name, url in local_stage.queues.items():
-        if name.endswith("DeadLetters"):
-            local_stage.client("sqs").purge_queue(QueueUrl=url)
-    denying, looking, allowing, showing = blocks(document, "sh")
-    nothing, everything = (block.splitlines() for block in blocks(document, "text"))
+    remove_dead_letters(local_stage)
+    drill = text_of(OPERATIONS, "Drill: an outage, on the emulator")
+    denying, looking, allowing, showing = blocks(drill, "sh")
+    nothing, everything = (block.splitlines() for block in blocks(drill, "text"))
 
     def prints(command, lines):
         printed = cells(local_stage.run("bash", "-euc", command))
@@ -145,6 +215,57 @@ def test_the_outage_drill_goes_as_it_is_described(local_stage, examples):
 
     # THEN the tables are right, without a command
     eventually(lambda: prints(showing, everything))
+
+
+@pytest.mark.slow
+def test_the_drill_of_a_rejected_event_goes_as_it_is_described(local_stage, tmp_path):
+    # GIVEN the commands of the deployment guide, pointed at the local stage
+    remove_dead_letters(local_stage)
+    drill = text_of(DEPLOYMENT, "Drill: a rejected event")
+    (reason,) = blocks(drill, "text")
+    publishing, looking, discarding = (
+        f"export TMPDIR={tmp_path}\n{block.replace('--stage prod', '--stage local')}" for block in blocks(drill, "sh")
+    )
+
+    # WHEN an event is rejected on purpose, THEN it is found with its reason, and taken out
+    local_stage.run("bash", "-euc", publishing)
+    eventually(lambda: reason.strip() in local_stage.run("bash", "-euc", looking))
+    local_stage.run("bash", "-euc", discarding)
+    assert local_stage.dead_letters() == {}
+    assert len((tmp_path / "drill.ndjson").read_text().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_table_is_restored_as_it_is_described(local_stage, examples):
+    # GIVEN a table of which one item was lost after the time to restore to, and the commands of the operator's guide
+    expected = local_stage.items()
+    began = datetime.now(UTC) - timedelta(hours=1)
+    local_stage.table("SIS_BATCHES_TABLE").delete_item(Key={"account_id": "21070000000000001", "sis_batch_id": 1440004})
+    script = "\n".join(blocks(text_of(OPERATIONS, "Restore a table"), "sh"))
+    for documented, here in (
+        ("STAGE=prod", "STAGE=local"),
+        ("RESTORE_TO=2026-11-01T12:00:00Z", f"RESTORE_TO={began:%FT%TZ}"),
+        ("--from 2026-10-31T12:00:00Z --to 2026-11-01T14:00:00Z", f"--from {began:%FT%TZ} --to $(date --utc +%FT%TZ)"),
+        ("/enrollments-", "/sis-batches-"),
+        ("sleep 5", "sleep 0.1"),
+    ):
+        assert documented in script
+        script = script.replace(documented, here)
+
+    # WHEN they are run, THEN the table has its name, its stream and its items, the lost one by the replay
+    local_stage.run("bash", "-euc", script)
+    eventually(lambda: local_stage.items() == expected)
+    table = local_stage.client("dynamodb").describe_table(TableName=local_stage["SIS_BATCHES_TABLE"])["Table"]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["unfinished"]
+    assert table["LatestStreamArn"] != local_stage["SIS_BATCHES_STREAM_ARN"]
+    local_stage.environment["SIS_BATCHES_STREAM_ARN"] = table["LatestStreamArn"]
+
+
+def remove_dead_letters(local_stage):
+    """Empty every dead-letter queue."""
+    for name, url in local_stage.queues.items():
+        if name.endswith("DeadLetters"):
+            local_stage.client("sqs").purge_queue(QueueUrl=url)
 
 
 def cells(line):

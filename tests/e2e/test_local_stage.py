@@ -2,13 +2,14 @@
 
 import io
 import json
+import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ops import story
-from tests.canvas import example
+from tests.canvas import EVENT_NAMES, example
 from tests.local_stage import eventually
 
 pytestmark = pytest.mark.slow
@@ -241,3 +242,50 @@ def test_a_replay_restores_what_was_lost_and_changes_nothing_else(local_stage, e
     assert "is completed" in printed
     eventually(local_stage.is_idle)
     assert local_stage.items() == before
+
+
+def test_the_deployment_is_verified_and_nothing_is_left_of_it(local_stage):
+    # GIVEN the dead letters of others
+    before = local_stage.dead_letters()
+
+    # WHEN an operator verifies the stage, with a second round, and the path of the alarms
+    printed = local_stage.ops("verify", "--again-after", "1s", "--alarms", "--root-account-id", "21070000000000001")
+
+    # THEN every check passes, on each function
+    assert "FAILED" not in printed
+    for name in EVENT_NAMES:
+        assert re.search(rf"delivery: {name} +│ OK", printed)
+        assert re.search(rf"after the pause: {name} +│ OK", printed)
+
+    # THEN the reserved items ended as deleted and imported, and only the dead letters of others are there
+    for enrollment_id in ("21079999999999999", "21079999999999998"):
+        item = local_stage.enrollment(enrollment_id)
+        assert (item["workflow_state"], item["state"]) == ("deleted", "deleted")
+    assert "unfinished_since" not in local_stage.sis_batch(9999999999999, account_id="21079999999999999")
+    assert local_stage.dead_letters() == before
+
+
+def test_a_function_that_may_not_write_fails_the_verification(local_stage):
+    # GIVEN a function without its permission
+    with local_stage.updates_denied("sis_batch_created"):
+        # WHEN an operator verifies the stage
+        printed = local_stage.ops("verify", "--timeout", "8s", status=1)
+
+    # THEN this function is named, and no other
+    assert re.findall(r"delivery: (\w+) +│ FAILED", printed) == ["sis_batch_created"]
+    eventually(local_stage.is_idle)
+
+
+def test_an_import_that_canvas_never_ends_is_closed(local_stage):
+    # GIVEN an import that was created, and of which Canvas sends nothing more
+    local_stage.send(json.dumps(example("sis_batch_created", body={"sis_batch_id": "1440097"})))
+    eventually(lambda: local_stage.sis_batch(1440097))
+
+    # WHEN the operator closes it
+    printed = local_stage.ops("close-import", "21070000000000001", "1440097", "--as", "aborted")
+
+    # THEN it is aborted, not unfinished any more, and its timeline has both
+    assert re.search(r"1440097 +│ aborted", printed)
+    item = local_stage.sis_batch(1440097)
+    assert item["aborted_at"] > item["initializing_at"]
+    assert "unfinished_since" not in item

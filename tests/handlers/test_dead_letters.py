@@ -74,13 +74,13 @@ def test_where_dead_lettering_fails_the_messages_are_retried(
 
 
 def test_where_dead_lettering_fails_in_part_only_that_part_is_retried(deliver_bodies, scripted_dead_letters, output):
-    # GIVEN a dead-letter queue that refuses the second entry
-    scripted_dead_letters.refused = frozenset({"1"})
+    # GIVEN a dead-letter queue that refuses the first and the third entry
+    scripted_dead_letters.refused = frozenset({"0", "2"})
 
-    # WHEN three messages are rejected, THEN the second is retried, and the others are counted as rejected
-    assert deliver_bodies("a", "b", "c") == ["message-1"]
+    # WHEN three messages are rejected, THEN those two are retried, and the other is counted as rejected
+    assert deliver_bodies("a", "b", "c") == ["message-0", "message-2"]
     metrics = output.metrics()
-    assert (metrics["Rejected"], metrics["Retried"]) == (2, 1)
+    assert (metrics["Rejected"], metrics["Retried"]) == (1, 2)
 
 
 def test_what_does_not_fit_one_request_is_retried(function, deliver_bodies, scripted_dead_letters, output):
@@ -101,6 +101,12 @@ def test_what_does_not_fit_one_request_is_retried(function, deliver_bodies, scri
 
     # AND the size of the request, as SQS counts it, is within the limit
     assert sum(map(size, sent)) <= MAX_REQUEST_BYTES
+
+
+def test_a_message_that_is_too_large_for_any_request_disturbs_no_other(deliver_bodies, scripted_dead_letters, output):
+    # GIVEN a message that does not fit with its attributes, before one that does
+    assert deliver_bodies("x" * MAX_REQUEST_BYTES, "a") == ["message-0"]
+    assert [entry["MessageBody"] for entry in scripted_dead_letters.entries] == ["a"]
 
 
 def size(entry):

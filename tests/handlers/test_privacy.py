@@ -96,6 +96,8 @@ def test_nothing_private_is_written_whatever_becomes_of_the_event(
     # THEN the log, the metrics and the reasons know of them without one private value
     attributes = [str(dead_letter["MessageAttributes"]) for dead_letter in dead_letters()]
     assert attributes
+    # The client logs keys and every write; Lambda's JSON log format sets the root logger to INFO.
+    assert logging.getLogger("pydynox").level == logging.ERROR
     written = "\n".join([*output.lines(), *attributes, caplog.text])
     assert "Applied" in written
     assert "Rejected" in written

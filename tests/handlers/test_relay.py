@@ -183,6 +183,31 @@ def test_an_entry_that_the_bus_did_not_accept_is_retried(relay, scripted_bus, ou
     assert metrics == {"Forwarded": 2, "Retried": 1}
 
 
+def test_what_the_bus_can_never_accept_is_dead_lettered(relay, scripted_bus, dead_letters, output):
+    # GIVEN an event whose numbers EventBridge cannot read
+    scripted_bus.answers.append([{"EventId": "1"}, {"ErrorCode": "MalformedDetail", "ErrorMessage": "hunter2"}])
+
+    # WHEN it is relayed beside another, THEN it is not delivered again and again
+    assert relay(body(), body()) == []
+    (letter,) = dead_letters()
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "the event bus cannot read the message"
+    assert output.metrics() == {"Forwarded": 1, "Rejected": 1}
+
+
+def test_an_error_that_nobody_foresaw_is_a_retry_and_disturbs_no_other_message(
+    relay, scripted_bus, module, monkeypatch, output
+):
+    # GIVEN a fault of our own that shows in one message
+    entry, messages = module._entry, iter(["fails", "passes"])
+    monkeypatch.setattr(module, "_entry", lambda envelope: entry(envelope) if next(messages) == "passes" else {}["x"])
+
+    # WHEN it is relayed beside another, THEN that one is forwarded, and the first is delivered again
+    assert relay(body(), body()) == ["message-0"]
+    (line,), metrics = output.read()
+    assert line["retried"] == {"KeyError": 1}
+    assert metrics == {"Forwarded": 1, "Retried": 1}
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -1,4 +1,4 @@
-"""Alarms that go off when they should, a dashboard of metrics that exist, and an import monitor that runs hourly."""
+"""Alarms that reach someone and mean something to do, on metrics that exist; a dashboard for the rest."""
 
 import json
 import re
@@ -7,29 +7,22 @@ from unittest import mock
 
 import boto3
 import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Annotations, Match
 
-from infra.settings import settings_of
-from tests.alarms import inputs, judge
+from infra.app import build
 from tests.canvas import EVENT_NAMES, ROOT, example, sqs_batch, without
-from tests.conftest import synthesise
+from tests.conftest import PROD, synthesise
 from tests.context import FunctionContext
 from tests.tables import Tables
 from tests.templates import arn_of, of_type
 
-ALARMS = [
-    "EventDeadLetters",
-    "EventLag",
-    "FunctionErrors",
-    "FunctionThrottles",
-    "IngestionDeadLetters",
-    "NoEvents",
-    "QueueDelay",
-    "Retries",
-    "TableErrors",
-    "TableThrottles",
-    "UnfinishedImports",
-    "UnknownStates",
-]
+PAGES = {"AllForeign", "DeliveriesLost", "FunctionErrors", "NoEvents", "QueueDelayPersists", "RetriesPersist"}
+NOTIFICATIONS = {
+    *("DeadLetters", "EventLag", "Foreign", "ImportMonitorErrors"),
+    *("QueueDelay", "Retries", "StuckImports", "UnknownStates"),
+}
+NAMESPACE = "CanvasLiveState/prod"
 
 
 def alarms_of(template):
@@ -44,77 +37,183 @@ def alarms(prod):
     return alarms_of(prod.pipeline)
 
 
+def inputs(alarm):
+    """The metrics that an alarm evaluates, and the period of each."""
+    if "Metrics" not in alarm:
+        return [
+            {"Metric": alarm, "Stat": alarm.get("Statistic") or alarm["ExtendedStatistic"], "Period": alarm["Period"]}
+        ]
+    return [part["MetricStat"] for part in alarm["Metrics"] if "MetricStat" in part]
+
+
+def expression(alarm):
+    return next(part["Expression"] for part in alarm["Metrics"] if "Expression" in part)
+
+
 def test_these_are_the_alarms(alarms):
-    assert sorted(alarms) == ALARMS
+    assert alarms.keys() == PAGES | NOTIFICATIONS
 
 
-@pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_tells_someone_what_it_means_and_where_the_runbook_goes_on(prod, alarms, name):
-    (topic,) = of_type(prod.pipeline, "AWS::SNS::Topic")
-    assert alarms[name]["AlarmActions"] == alarms[name]["OKActions"] == [{"Ref": topic}]
-    meaning, anchor = re.fullmatch(
-        r"(.+\.) Runbook: docs/operations\.md#([a-z-]+)", alarms[name]["AlarmDescription"]
+@pytest.mark.parametrize("name", sorted(PAGES | NOTIFICATIONS))
+def test_an_alarm_reaches_the_topic_of_its_severity_which_admits_cloudwatch(prod, alarms, name):
+    # GIVEN the topic that the alarm notifies when it goes off and when it is over
+    (action,) = alarms[name]["AlarmActions"]
+    assert alarms[name]["OKActions"] == [action]
+    topic = action["Ref"]
+    assert topic.startswith("MonitoringAlarmsPage" if name in PAGES else "MonitoringAlarmsNotify")
+
+    # THEN the policy of the topic admits alarms of this account and region, and TLS only
+    (policy,) = (
+        policy["PolicyDocument"]["Statement"]
+        for policy in of_type(prod.pipeline, "AWS::SNS::TopicPolicy").values()
+        if policy["Topics"] == [{"Ref": topic}]
+    )
+    (allowed,) = (statement for statement in policy if statement["Effect"] == "Allow")
+    assert (allowed["Action"], allowed["Principal"]) == ("sns:Publish", {"Service": "cloudwatch.amazonaws.com"})
+    assert allowed["Resource"] == {"Ref": topic}
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    arn = allowed["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1]
+    assert "".join(part if isinstance(part, str) else part["Ref"] for part in arn) == (
+        "arn:AWS::Partition:cloudwatch:AWS::Region:AWS::AccountId:alarm:*"
+    )
+    (denied,) = (statement for statement in policy if statement["Effect"] == "Deny")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize("name", sorted(PAGES | NOTIFICATIONS))
+def test_an_alarm_says_its_severity_its_meaning_and_its_section_of_the_runbook(alarms, name):
+    severity, meaning, anchor = re.fullmatch(
+        r"(page|notify): (.+\.) Runbook: docs/operations\.md#([a-z-]+)", alarms[name]["AlarmDescription"]
     ).groups()
+    assert severity == ("page" if name in PAGES else "notify")
     assert len(meaning) > 20
-    titles = re.findall(r"^### (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
-    assert anchor in {re.sub(r"[^a-z0-9-]", "", title.lower().replace(" ", "-")) for title in titles}
+    sections = re.split(r"^### ", (ROOT / "docs/operations.md").read_text(), flags=re.MULTILINE)[1:]
+    section = {re.sub(r"[^a-z0-9-]", "", s.split("\n")[0].lower().replace(" ", "-")): s for s in sections}[anchor]
+    section = section.split("\n## ")[0]
+    for part in (f"**Severity** {severity}", "**Means**", "**Check**", "**Cure**"):
+        assert part in section
+    for command in re.findall(r"`(ops [^`]+)`", section):
+        assert "--stage" in command
 
 
-def data(alarm, value, *, of=None, periods=None):
-    """`value` for the metric `of`, in the newest `periods`; nothing for all others, and before."""
-    every = alarm["EvaluationPeriods"]
-    told = every if periods is None else periods
-    return {name: [None] * (every - told) + [value if of in {None, name} else None] * told for name in inputs(alarm)}
-
-
-@pytest.mark.parametrize("name", [name for name in ALARMS if name != "NoEvents"])
-def test_an_alarm_goes_off_at_its_threshold_whichever_of_its_metrics_reaches_it(alarms, name):
-    # GIVEN an alarm
+@pytest.mark.parametrize(("name", "minutes"), [("Retries", 15), ("RetriesPersist", 60)])
+def test_messages_that_fail_notify_after_a_quarter_hour_and_page_after_an_hour(alarms, name, minutes):
     alarm = alarms[name]
+    periods = {metric["Period"] for metric in inputs(alarm)}
+    assert periods == {PROD.notify_after_minutes * 60}
+    assert alarm["EvaluationPeriods"] * PROD.notify_after_minutes == minutes
+    assert alarm["Threshold"] == 1
+    assert expression(alarm).startswith("SUM(")
+    # Of every event function, and of the relay.
+    dimensions = [metric["Metric"].get("Dimensions", []) for metric in inputs(alarm)]
+    assert sorted(d["Value"] for ds in dimensions for d in ds) == sorted(EVENT_NAMES)
+    assert [] in dimensions
 
-    # THEN no data is no alarm
-    assert judge(alarm, data(alarm, None)) == "OK"
-    for metric in inputs(alarm):
-        # AND each of its metrics alone sets it off at the threshold, not below it
-        assert judge(alarm, data(alarm, alarm["Threshold"], of=metric)) == "ALARM"
-        assert judge(alarm, data(alarm, alarm["Threshold"] * 0.99, of=metric)) == "OK"
-        # AND it waits as many periods as it was told to
-        assert judge(alarm, data(alarm, alarm["Threshold"], of=metric, periods=alarm["EvaluationPeriods"] - 1)) == "OK"
+
+@pytest.mark.parametrize(("name", "minutes"), [("QueueDelay", 15), ("QueueDelayPersists", 60)])
+def test_messages_that_wait_notify_after_a_quarter_hour_and_page_after_an_hour(prod, alarms, name, minutes):
+    alarm = alarms[name]
+    assert alarm["Threshold"] == minutes * 60
+    assert expression(alarm).startswith("MAX(")
+    watched = {metric["Metric"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for metric in inputs(alarm)}
+    queues = of_type(prod.pipeline, "AWS::SQS::Queue")
+    assert watched == {name for name, queue in queues.items() if "RedrivePolicy" in queue}
 
 
-def test_silence_is_an_alarm_after_a_day_and_one_event_ends_it(alarms):
+def test_any_dead_lettered_message_notifies(prod, alarms):
+    watched = {metric["Metric"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for metric in inputs(alarms["DeadLetters"])}
+    queues = of_type(prod.pipeline, "AWS::SQS::Queue")
+    assert watched == {name for name, queue in queues.items() if "RedrivePolicy" not in queue}
+
+
+def test_deliveries_lost_are_those_of_rules_on_a_custom_bus(prod, alarms):
+    # With `RuleName` alone a metric is of the default bus, and matches nothing of ours.
+    buses, rules = set(), set()
+    for metric in inputs(alarms["DeliveriesLost"]):
+        assert metric["Metric"]["MetricName"] == "InvocationsFailedToBeSentToDlq"
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Metric"]["Dimensions"]}
+        buses.add(dimensions["EventBusName"]["Ref"])
+        index, split = dimensions["RuleName"]["Fn::Select"]
+        assert (index, split["Fn::Split"][0]) == (2, "/")  # of `…:rule/bus/rule`
+        rules.add(arn_of(split["Fn::Split"][1]))
+    assert buses == set(of_type(prod.pipeline, "AWS::Events::EventBus"))
+    assert rules == {
+        name for name, rule in of_type(prod.pipeline, "AWS::Events::Rule").items() if "EventPattern" in rule
+    }
+
+
+def test_functions_that_fail_as_a_whole_page_after_a_quarter_hour(prod, alarms):
+    alarm = alarms["FunctionErrors"]
+    assert (alarm["EvaluationPeriods"], {metric["Period"] for metric in inputs(alarm)}) == (3, {300})
+    watched = {metric["Metric"]["Dimensions"][0]["Value"]["Ref"] for metric in inputs(alarm)}
+    mapped = {
+        mapping["FunctionName"]["Ref"] for mapping in of_type(prod.pipeline, "AWS::Lambda::EventSourceMapping").values()
+    }
+    assert watched == mapped
+
+
+def test_silence_pages_after_the_hours_of_the_stage_once_canvas_is_connected(alarms):
     alarm = alarms["NoEvents"]
-    (metric,) = inputs(alarm)
-    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, settings_of("prod").silence_hours)
-    assert judge(alarm, {metric: [None] * 24}) == "ALARM"
-    assert judge(alarm, {metric: [0.0] * 24}) == "ALARM"
-    assert judge(alarm, {metric: [None] * 23 + [1.0]}) == "OK"
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, PROD.silence_hours)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
+    unconnected = synthesise(PROD.model_copy(update={"canvas_connected": False}))
+    assert "NoEvents" not in alarms_of(unconnected.pipeline)
 
 
-def test_thresholds_are_those_of_the_settings(alarms):
-    settings = settings_of("prod")
-    assert alarms["EventLag"]["Threshold"] == settings.event_lag_minutes * 60_000
-    assert alarms["QueueDelay"]["Threshold"] == settings.oldest_message_minutes * 60
-    assert alarms["UnfinishedImports"]["Threshold"] == settings.unfinished_import_hours * 3600
+def test_no_other_alarm_is_raised_by_missing_data(alarms):
+    for name, alarm in alarms.items():
+        if name != "NoEvents":
+            assert alarm["TreatMissingData"] == "notBreaching"
+            assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
-def test_silence_is_no_alarm_where_the_stage_says_so():
-    assert settings_of("dev").silence_hours == 0
-    assert sorted(alarms_of(synthesise("dev").pipeline)) == [name for name in ALARMS if name != "NoEvents"]
+def test_thresholds_are_those_of_the_settings():
+    changes = {"event_lag_minutes": 7, "notify_after_minutes": 10, "page_after_minutes": 30, "silence_hours": 5}
+    changed = alarms_of(synthesise(PROD.model_copy(update=changes)).pipeline)
+    assert changed["EventLag"]["Threshold"] == 7 * 60_000
+    assert changed["Retries"]["EvaluationPeriods"] == 1
+    assert changed["RetriesPersist"]["EvaluationPeriods"] == 3
+    assert changed["QueueDelay"]["Threshold"] == 600
+    assert changed["QueueDelayPersists"]["Threshold"] == 1800
+    assert changed["NoEvents"]["EvaluationPeriods"] == 5
 
 
-def test_no_alarm_looks_at_more_metrics_than_cloudwatch_allows(alarms):
+def test_no_alarm_evaluates_more_metrics_than_cloudwatch_allows(alarms):
     assert max(len(inputs(alarm)) for alarm in alarms.values()) <= 10
 
 
-def test_the_operators_guide_counts_the_alarms_and_their_metrics_right(alarms):
-    looked_at = sum(len(inputs(alarm)) for alarm in alarms.values())
-    assert f"{len(alarms)} alarms over {looked_at} metrics" in (ROOT / "docs/operations.md").read_text()
+def test_recipients_are_subscribed_or_an_existing_topic_is_used():
+    # GIVEN one severity by mail, the other by a topic of somebody else
+    existing = "arn:aws:sns:us-east-1:111122223333:integration"
+    pipeline = synthesise(
+        PROD.model_copy(update={"page_emails": ("oncall@example.edu",), "notify_topic_arn": existing})
+    ).pipeline
+    (page,) = of_type(pipeline, "AWS::SNS::Topic")
+    (subscription,) = of_type(pipeline, "AWS::SNS::Subscription").values()
+    assert subscription == {"Endpoint": "oncall@example.edu", "Protocol": "email", "TopicArn": {"Ref": page}}
+    assert alarms_of(pipeline)["Retries"]["AlarmActions"] == [existing]
+
+
+@pytest.mark.parametrize(
+    ("recipients", "mute"),
+    [
+        ({}, {"page", "notify"}),
+        ({"page_emails": ("oncall@example.edu",)}, {"notify"}),
+        ({"page_emails": ("a@example.edu",), "notify_topic_arn": "arn:aws:sns:us-east-1:111122223333:x"}, set()),
+        ({"runs_on_emulator": True}, set()),
+    ],
+)
+def test_synthesis_warns_of_a_severity_that_reaches_nobody(recipients, mute):
+    app = App(context={"aws:cdk:bundling-stacks": []})
+    _, pipeline = build(app, PROD.model_copy(update=recipients))
+    warnings = Annotations.from_stack(pipeline).find_warning("*", Match.string_like_regexp("Stage prod is mute"))
+    assert {re.search(r"its (\w+) alarms reach nobody", warning.entry.data)[1] for warning in warnings} == mute
 
 
 @pytest.fixture
 def emitted(aws, prod, deliver, dead_letters, output):
-    """The names of all metrics that the functions really emit, and whether with the dimension `event_name`."""
+    """The names and dimensions of all metrics that the functions really emit."""
     Tables(prod.data)
     relay = import_module("functions.handlers.relay")
     boto3.client("events").create_event_bus(Name="canvas-live-events-test")
@@ -123,7 +222,8 @@ def emitted(aws, prod, deliver, dead_letters, output):
         old = example(name, metadata={"event_time": "2001-01-01T00:00:00Z"})
         deliver(example(name), old, without(example(name), "body"), to=name)
     deliver(example("sis_batch_created", body={"workflow_state": "invented_later"}))
-    import_module("functions.handlers.import_monitor").handler({}, FunctionContext())
+    schedule = {"time": "2020-01-16T04:00:00Z"}
+    import_module("functions.handlers.import_monitor").handler(schedule, FunctionContext())
     ignored = {"metadata": {"event_name": "course_created"}, "body": {}}
     foreign = example(EVENT_NAMES[0], metadata={"root_account_id": "30000000000000001"})
     with mock.patch.object(relay, "_shards", {2107}):
@@ -139,7 +239,7 @@ def emitted(aws, prod, deliver, dead_letters, output):
         deliver(example(name))
     blobs = [json.loads(line) for line in output.lines() if line.startswith('{"_aws"')]
     return {
-        (metric["Name"], tuple(definition["Dimensions"][0]))
+        (definition["Namespace"].replace("/test", "/prod"), metric["Name"], tuple(definition["Dimensions"][0]))
         for blob in blobs
         for definition in blob["_aws"]["CloudWatchMetrics"]
         for metric in definition["Metrics"]
@@ -158,33 +258,40 @@ def test_no_widget_and_no_alarm_names_a_metric_that_nothing_emits(prod, alarms, 
     named = set()
     for widget in dashboard_of(prod)["widgets"]:
         for namespace, metric, *dimensions in widget["properties"].get("metrics", []):
-            if namespace == "CanvasLiveState":
-                named.add((metric, tuple(d for d in dimensions[::2] if isinstance(d, str))))
+            if namespace.startswith("CanvasLiveState"):
+                named.add((namespace, metric, tuple(d for d in dimensions[::2] if isinstance(d, str))))
     for alarm in alarms.values():
-        for metric in inputs(alarm).values():
-            if metric["Namespace"] == "CanvasLiveState":
-                named.add((metric["MetricName"], tuple(d["Name"] for d in metric.get("Dimensions", []))))
+        for metric in (part["Metric"] for part in inputs(alarm)):
+            if metric["Namespace"].startswith("CanvasLiveState"):
+                dimensions = tuple(d["Name"] for d in metric.get("Dimensions", []))
+                named.add((metric["Namespace"], metric["MetricName"], dimensions))
 
-    # THEN the functions emit it, with those dimensions
+    # THEN the functions emit it, in that namespace and with exactly those dimensions
     assert named
     assert named - emitted == set()
 
 
-def test_the_top_row_of_the_dashboard_answers_whether_it_is_healthy(prod):
+def test_nothing_adds_a_dimension_to_our_metrics_or_mixes_stages(prod):
+    for function in of_type(prod.pipeline, "AWS::Lambda::Function").values():
+        variables = function["Environment"]["Variables"]
+        assert variables["METRICS_NAMESPACE"] == NAMESPACE
+        # It would become a dimension of every metric, and silence every alarm at once.
+        assert "POWERTOOLS_SERVICE_NAME" not in variables
+
+
+def test_the_top_row_of_the_dashboard_answers_whether_it_is_healthy(prod, alarms):
     widgets = dashboard_of(prod)["widgets"]
     (top,) = [widget for widget in widgets if widget["y"] == 0]
     assert top["properties"]["title"] == "Is it healthy?"
-    assert len(top["properties"]["alarms"]) == len(ALARMS)
+    assert len(top["properties"]["alarms"]) == len(alarms)
     # Rows are full and do not overlap.
     for y in {widget["y"] for widget in widgets}:
         assert sum(widget["width"] for widget in widgets if widget["y"] == y) == 24
 
 
-def test_the_dashboard_shows_every_kind_of_thing(prod):
+def test_what_cures_itself_is_on_the_dashboard(prod):
     titles = {widget["properties"]["title"] for widget in dashboard_of(prod)["widgets"]}
-    assert {"Applied", "Duplicate", "Stale", "Rejected", "Event lag, p50", "Event lag, p99"} <= titles
-    assert {"Retried", "Dead-lettered messages", "Oldest message, by queue"} <= titles
-    assert {"Cost: invocations", "Cost: relay batches", "Cost: write units"} <= titles
+    assert {"Function throttles", "Table throttles and errors", "Retried", "Dead-lettered messages"} <= titles
 
 
 def test_the_import_monitor_runs_every_hour(prod):
@@ -192,9 +299,4 @@ def test_the_import_monitor_runs_every_hour(prod):
     monitor = of_type(prod.pipeline, "AWS::Lambda::Function")[arn_of(rule["Targets"][0]["Arn"])]
     assert rule["ScheduleExpression"] == "rate(1 hour)"
     assert monitor["Handler"] == "functions.handlers.import_monitor.handler"
-
-
-def test_the_topic_takes_tls_only(prod):
-    (policy,) = of_type(prod.pipeline, "AWS::SNS::TopicPolicy").values()
-    denials = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
-    assert [denial["Condition"] for denial in denials] == [{"Bool": {"aws:SecureTransport": "false"}}]
+    assert monitor["Environment"]["Variables"]["STUCK_IMPORT_HOURS"] == str(PROD.stuck_import_hours)

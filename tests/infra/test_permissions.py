@@ -105,7 +105,10 @@ def test_readers_may_read_and_nothing_else(prod):
         "dynamodb:GetItem",
         "dynamodb:GetRecords",
         "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
         "dynamodb:Query",
+        "ssm:GetParameter",
+        "ssm:GetParameters",
     ]
     assert "*" not in str(policy["PolicyDocument"])
 
@@ -152,3 +155,32 @@ def test_there_is_no_other_kind_of_permission(prod):
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
     }
+
+
+def test_operators_may_do_what_ops_does_and_nothing_else(prod):
+    # GIVEN the operators' policy: what may be done to which kind of resource
+    (policy,) = of_type(prod.pipeline, "AWS::IAM::ManagedPolicy").values()
+    allowed = {action for statement in policy["PolicyDocument"]["Statement"] for action in listed(statement["Action"])}
+
+    # THEN it looks, sends, receives and replays; it writes no item, changes no resource and passes no role
+    assert allowed == {
+        *("cloudformation:DescribeStacks", "cloudformation:ListStackResources"),
+        *("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"),
+        *("cloudwatch:SetAlarmState",),
+        *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"),
+        *(
+            "events:CancelReplay",
+            "events:DescribeArchive",
+            "events:DescribeEventBus",
+            "events:DescribeReplay",
+            "events:ListArchives",
+        ),
+        *("events:ListRules", "events:PutEvents", "events:StartReplay", "events:TestEventPattern"),
+        *("lambda:ListEventSourceMappings", "sns:ListSubscriptionsByTopic"),
+        *("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
+        *("sqs:SendMessage",),
+    }
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]

@@ -1,11 +1,11 @@
 """Queues: Canvas may deliver, nobody may do more, and a message that fails is retried for a day, then kept."""
 
 import math
-from dataclasses import replace
 
 import pytest
 
-from infra.settings import settings_of
+from infra.settings import FUNCTION_TIMEOUT_SECONDS
+from tests.conftest import PROD
 from tests.templates import arn_of, ingestion_queue, of_type
 
 DAY = 24 * 3600
@@ -77,9 +77,9 @@ def test_every_queue_is_encrypted_admits_tls_only_and_is_polled_long(prod, queue
 
 
 def test_a_message_stays_hidden_for_six_timeouts_and_the_batching_window(prod, sources):
-    settings = settings_of("prod")
+    settings = PROD
     timeouts = {function["Timeout"] for function in of_type(prod.pipeline, "AWS::Lambda::Function").values()}
-    assert timeouts == {settings.function_timeout_seconds}
+    assert timeouts == {FUNCTION_TIMEOUT_SECONDS}
     for queue in sources.values():
         assert queue["VisibilityTimeout"] == 6 * max(timeouts) + settings.batching_window_seconds
 
@@ -87,14 +87,4 @@ def test_a_message_stays_hidden_for_six_timeouts_and_the_batching_window(prod, s
 def test_a_message_that_fails_is_retried_for_the_hours_of_the_stage(sources):
     for queue in sources.values():
         receives = queue["RedrivePolicy"]["maxReceiveCount"]
-        assert receives == math.ceil(settings_of("prod").retry_hours * 3600 / queue["VisibilityTimeout"])
-
-
-def test_hours_that_take_more_receives_than_sqs_allows_are_refused():
-    # GIVEN the most hours that are possible with a visibility timeout of 241 s
-    prod = settings_of("prod")
-    assert replace(prod, retry_hours=66).max_receive_count == 986
-
-    # WHEN a stage asks for one more, THEN synthesis ends with what to choose instead
-    with pytest.raises(ValueError, match=r"stage prod: retry_hours=67 takes 1001 receives .* choose at most 66 hours"):
-        _ = replace(prod, retry_hours=67).max_receive_count
+        assert receives == math.ceil(PROD.retry_hours * 3600 / queue["VisibilityTimeout"])

@@ -2,8 +2,7 @@
 
 import pytest
 
-from infra.settings import settings_of
-from tests.conftest import synthesise
+from tests.conftest import PROD, synthesise
 from tests.templates import of_type
 
 
@@ -83,21 +82,58 @@ def test_tables_are_encrypted_with_dynamodbs_own_key(tables):
         assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
 
 
-@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
-def test_a_table_is_protected_where_the_stage_keeps_its_data(stage):
-    for resource in of_type(synthesise(stage).data, "AWS::DynamoDB::GlobalTable").values():
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_table_is_protected_where_the_stage_keeps_its_data(keeps):
+    stage = synthesise(PROD.model_copy(update={"keeps_data": keeps}))
+    for resource in of_type(stage.data, "AWS::DynamoDB::GlobalTable").values():
         (replica,) = resource["Replicas"]
-        assert replica["DeletionProtectionEnabled"] is settings_of(stage).keeps_data
+        assert replica["DeletionProtectionEnabled"] is keeps
 
 
-def test_readers_learn_names_arns_and_a_policy(prod):
-    assert {name for name in prod.data["Outputs"] if not name.startswith("Exports")} == {
-        "EnrollmentsTable",
-        "EnrollmentsTableArn",
-        "EnrollmentsStreamArn",
-        "SisBatchesTable",
-        "SisBatchesTableArn",
-        "SisBatchesStreamArn",
-        "ReadersPolicyArn",
+def test_a_table_and_its_roster_indexes_are_warm_where_the_stage_says_so():
+    warm = synthesise(PROD.model_copy(update={"warm_write_units": 8000}))
+    (enrollments,) = (
+        table
+        for table in of_type(warm.data, "AWS::DynamoDB::GlobalTable").values()
+        if len(table["GlobalSecondaryIndexes"]) == 2
+    )
+    for part in (enrollments, *enrollments["GlobalSecondaryIndexes"]):
+        assert part["WarmThroughput"] == {"WriteUnitsPerSecond": 8000}
+
+
+NAMES = {
+    "EnrollmentsTable": "enrollments-table",
+    "EnrollmentsTableArn": "enrollments-table-arn",
+    "EnrollmentsStreamArn": "enrollments-stream-arn",
+    "SisBatchesTable": "sis-batches-table",
+    "SisBatchesTableArn": "sis-batches-table-arn",
+    "SisBatchesStreamArn": "sis-batches-stream-arn",
+    "ReadersPolicyArn": "readers-policy-arn",
+}
+
+
+def test_readers_find_names_arns_and_a_policy_in_outputs_and_parameters(prod):
+    # GIVEN the outputs of the data stack, and the parameters of the stage
+    outputs = {name: output["Value"] for name, output in prod.data["Outputs"].items() if not name.startswith("Exports")}
+    parameters = {
+        parameter["Name"]: parameter["Value"] for parameter in of_type(prod.data, "AWS::SSM::Parameter").values()
     }
-    assert set(prod.pipeline["Outputs"]) == {"EventBus", "IngestionQueueUrl", "AlarmTopicArn"}
+
+    # THEN both have the same
+    assert outputs.keys() == NAMES.keys()
+    assert parameters == {f"/canvas-live-state/prod/{name}": outputs[output] for output, name in NAMES.items()}
+
+
+def test_operators_find_bus_queue_and_topics(prod):
+    assert {parameter["Name"] for parameter in of_type(prod.pipeline, "AWS::SSM::Parameter").values()} == {
+        "/canvas-live-state/prod/operators-policy-arn",
+        "/canvas-live-state/prod/event-bus",
+        "/canvas-live-state/prod/ingestion-queue-url",
+    }
+    assert set(prod.pipeline["Outputs"]) == {
+        "EventBus",
+        "IngestionQueueUrl",
+        "OperatorsPolicyArn",
+        "PageTopicArn",
+        "NotifyTopicArn",
+    }

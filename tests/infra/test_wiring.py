@@ -9,8 +9,8 @@ import pytest
 
 from functions import handlers
 from functions.routes import ROUTES
-from infra.settings import settings_of
 from tests.canvas import EVENT_NAMES, example
+from tests.conftest import PROD
 from tests.templates import arn_of, consumer_of, functions_by_event, ingestion_queue, of_type, rules_of_events
 
 
@@ -116,7 +116,7 @@ def test_the_relay_forwards_only_when_every_rule_and_every_queue_policy_is_there
 
 
 def test_batches_are_of_ten_gathered_for_a_while_bounded_and_answered_message_by_message(prod):
-    settings = settings_of("prod")
+    settings = PROD
     mappings = of_type(prod.pipeline, "AWS::Lambda::EventSourceMapping").values()
     assert len(mappings) == len(ROUTES) + 1
     for mapping in mappings:
@@ -137,9 +137,37 @@ def test_a_function_sends_what_it_rejects_to_the_dead_letter_queue_of_its_queue(
         assert function["Environment"]["Variables"]["DEAD_LETTER_QUEUE_URL"] == {"Ref": dead_letters}
 
 
-def test_the_relay_knows_the_schools_of_its_stage(prod):
-    relay, _ = consumer_of(prod.pipeline, ingestion_queue(prod.pipeline))
-    assert relay["Environment"]["Variables"]["ROOT_ACCOUNT_IDS"] == " ".join(settings_of("prod").root_account_ids)
+def test_each_function_is_given_its_own_settings(prod):
+    # GIVEN the variables of every function, without that of its dead-letter queue
+    variables = {
+        function["Handler"].split(".")[2]: function["Environment"]["Variables"]
+        for function in of_type(prod.pipeline, "AWS::Lambda::Function").values()
+    }
+    everywhere = {"METRICS_NAMESPACE": "CanvasLiveState/prod"}
+    given = {
+        handler: {name: value for name, value in of_handler.items() if name != "DEAD_LETTER_QUEUE_URL"}
+        for handler, of_handler in variables.items()
+    }
+
+    # THEN each has what it needs, of this stage, and nothing else
+    def table(logical_id):
+        (name,) = (export for export in exported if f"Ref{logical_id}" in export)
+        return {"Fn::ImportValue": name}
+
+    exported = [output["Export"]["Name"] for output in prod.data["Outputs"].values() if "Export" in output]
+    tolerance = {"FUTURE_TOLERANCE_MINUTES": str(PROD.future_tolerance_minutes)}
+    enrollments, sis_batches = {"ENROLLMENTS_TABLE": table("Enrollments")}, {"SIS_BATCHES_TABLE": table("SisBatches")}
+    (bus,) = of_type(prod.pipeline, "AWS::Events::EventBus")
+    monitor = sis_batches | {"UNFINISHED_INDEX": "unfinished", "STUCK_IMPORT_HOURS": str(PROD.stuck_import_hours)}
+    assert given == {
+        **{
+            route.event_name: (enrollments if route.table == "enrollments" else sis_batches) | tolerance | everywhere
+            for route in ROUTES
+        },
+        "relay": {"EVENT_BUS": {"Ref": bus}, "ROOT_ACCOUNT_IDS": " ".join(PROD.root_account_ids)} | everywhere,
+        "import_monitor": monitor | everywhere,
+    }
+    assert len(PROD.root_account_ids) > 1
 
 
 def test_functions_run_where_their_asset_was_built_for(prod):
@@ -150,7 +178,7 @@ def test_functions_run_where_their_asset_was_built_for(prod):
 
 def test_the_log_has_an_end_no_lines_of_the_platform_and_every_metric(prod):
     groups = of_type(prod.pipeline, "AWS::Logs::LogGroup")
-    assert all(group["RetentionInDays"] == 90 for group in groups.values())
+    assert all(group["RetentionInDays"] == PROD.log_days for group in groups.values())
     for function in of_type(prod.pipeline, "AWS::Lambda::Function").values():
         config = dict(function["LoggingConfig"])
         assert config.pop("LogGroup")["Ref"] in groups
@@ -160,4 +188,4 @@ def test_the_log_has_an_end_no_lines_of_the_platform_and_every_metric(prod):
 
 def test_the_bus_is_archived(prod):
     (archive,) = of_type(prod.pipeline, "AWS::Events::Archive").values()
-    assert archive["RetentionDays"] == 30
+    assert archive["RetentionDays"] == PROD.archive_days

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -32,6 +33,7 @@ class StubbedSqs:
     Attributes:
         refused: the queues that refuse every message that is sent to them.
         late: how many long polls of a queue are answered with nothing although messages are there.
+        deliver: takes what is sent one by one, with the queue's URL.
     """
 
     seed: int = 0
@@ -40,6 +42,7 @@ class StubbedSqs:
     late: int = 0
     queues: defaultdict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     requests: list[str] = field(default_factory=list)
+    deliver: Callable[[str, str], None] | None = None
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
@@ -74,7 +77,10 @@ class StubbedSqs:
         before = self._counted.get(QueueUrl, len(self._visible(QueueUrl)))
         self._counted[QueueUrl] = len(self._visible(QueueUrl))
         return {
-            "Attributes": {name: str(before) for name in AttributeNames},
+            "Attributes": {
+                name: str(len(self.queues[QueueUrl]) - before if name.endswith("NotVisible") else before)
+                for name in AttributeNames
+            },
             "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(self.now, usegmt=True)}},
         }
 
@@ -100,6 +106,11 @@ class StubbedSqs:
             else:
                 message.hidden_until = self.now + timedelta(seconds=entry["VisibilityTimeout"])
         return {"Failed": failed} if failed else {}
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, Any]:  # noqa: N803
+        assert self.deliver is not None
+        self.deliver(QueueUrl, MessageBody)
+        return {}
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         self.requests.append("send")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 
 from ops.activity import activity_in_metrics, total
-from ops.stage import Stage
+from tests.ops.stages import made_up_stage
 
 
 def test_outcomes_are_counted_for_the_hour_and_seen_for_a_fortnight(aws):
@@ -19,10 +19,10 @@ def test_outcomes_are_counted_for_the_hour_and_seen_for_a_fortnight(aws):
     ):
         datum = {"MetricName": outcome, "Value": value, "Timestamp": at}
         datum["Dimensions"] = [{"Name": "event_name", "Value": event_name}]
-        cloudwatch.put_metric_data(Namespace="CanvasLiveState", MetricData=[datum])
+        cloudwatch.put_metric_data(Namespace="CanvasLiveState/test", MetricData=[datum])
 
     # WHEN the last hour is asked for
-    activities = activity_in_metrics(Stage("test", {}), since=now - timedelta(hours=1))
+    activities = activity_in_metrics(made_up_stage(), since=now - timedelta(hours=1))
 
     # THEN only its outcomes count, but what was seen before is known, too
     assert activities["enrollment_created"].outcomes == {"Applied": 3, "Stale": 1}

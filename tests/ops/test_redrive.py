@@ -8,38 +8,35 @@ from itertools import chain
 import pytest
 from rich.console import Console
 
+from functions.canvas.rejection import UnreadableMessage
+from functions.canvas.envelope import read_message
 from ops.dead_letters import DeadLetterBatch, dead_letter_queues, summary_table
 from ops.failure import OperatorError
 from ops.redrive import export, redrive, selection
-from ops.stage import Stage
 from tests.canvas import example, on_the_bus
 from tests.ops.sqs import StubbedSqs
+from tests.ops.stages import made_up_stage
 
 EVENT = json.dumps(on_the_bus(example("enrollment_created"), "enrollment_created"))
 NAMES = ("EnrollmentCreated", "SisBatchUpdated", "Ingestion")
 EVENTS, OTHERS, INGESTION = (f"{name}DeadLetters" for name in NAMES)
+READABLE = json.dumps(example("enrollment_created"))
 REASON = "enrollment_created: body is missing"
 
 
-class StubbedStage(Stage):
+QUEUES = {f"{name}{kind}": f"{name}{kind}" for name in NAMES for kind in ("Queue", "DeadLetters")}
+
+
+def stubbed_stage(**sqs):
     """A stage of three queues and their dead-letter queues, behind one stubbed SQS."""
-
-    sqs: StubbedSqs
-
-    @property
-    def queues(self):
-        return {f"{name}{kind}": f"{name}{kind}" for name in NAMES for kind in ("Queue", "DeadLetters")}
-
-    def client(self, service):
-        assert service == "sqs"
-        return self.sqs
+    stage = made_up_stage(clients={"sqs": StubbedSqs(**sqs)})
+    vars(stage).update(queues=QUEUES, sqs=stage.client("sqs"))
+    return stage
 
 
 @pytest.fixture
 def stage():
-    stage = StubbedStage("test", {})
-    object.__setattr__(stage, "sqs", StubbedSqs())
-    return stage
+    return stubbed_stage()
 
 
 def batch_of(stage):
@@ -64,7 +61,16 @@ def send_back(stage, only=None):
         (EVENTS, EVENT, {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "denied"}, "NO_PERMISSIONS", "denied"),
         (EVENTS, EVENT, {"moved": True}, "RetriesExhausted", "the log of its function names the errors"),
         (INGESTION, "{", {"error": "UnreadableMessage", "reason": "is not JSON"}, "UnreadableMessage", "is not JSON"),
-        (INGESTION, "{", {"moved": True}, "RetriesExhausted", "the log of its function names the errors"),
+        (INGESTION, READABLE, {"moved": True}, "RetriesExhausted", "the log of its function names the errors"),
+        (INGESTION, "{", {"moved": True}, "RetriesExhausted", "the message is not JSON"),
+        (INGESTION, "[" * 100_000, {"moved": True}, "RetriesExhausted", "the message is nested too deeply to be read"),
+        (
+            INGESTION,
+            '{"metadata": {"user_login": "hunter2"}}',
+            {"moved": True},
+            "RetriesExhausted",
+            "the message has no event_name that could name an event in its metadata",
+        ),
         (EVENTS, "not JSON", {"moved": True}, "Malformed", "message id-1 is no enrollment_created event"),
         (EVENTS, "[" * 100_000, {"moved": True}, "Malformed", "message id-1 is no enrollment_created event"),
         (OTHERS, EVENT, {"moved": True}, "Malformed", "message id-1 is no sis_batch_updated event"),
@@ -77,11 +83,38 @@ def test_a_message_says_who_dead_lettered_it_and_why(stage, queue, body, attribu
     assert (letter.queue.name, letter.error, letter.reason, letter.body) == (queue, error, reason, body)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        READABLE,
+        "{",
+        "NaN",
+        "[1]",
+        "{}",
+        "[" * 100_000,
+        '{"metadata": {}}',
+        '{"sensor": 1, "dataVersion": 1, "data": []}',
+    ],
+)
+def test_a_message_is_unreadable_for_the_reason_that_the_relay_would_give(stage, body):
+    # GIVEN what the relay says of a message
+    try:
+        read_message(body)
+        expected = "the log of its function names the errors"
+    except UnreadableMessage as error:
+        expected = str(error)
+    except RecursionError:
+        expected = "the message is nested too deeply to be read"
+
+    # WHEN SQS has dead-lettered it, THEN an operator is told the same
+    stage.sqs.put(INGESTION, body, moved=True)
+    assert [letter.reason for letter in found(stage)] == [expected]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_everything_is_found_however_sqs_answers(seed):
     # GIVEN a queue of 37 messages, whose servers answer some polls with nothing
-    stage = StubbedStage("test", {})
-    object.__setattr__(stage, "sqs", StubbedSqs(seed=seed, late=2))
+    stage = stubbed_stage(seed=seed, late=2)
     for _ in range(37):
         stage.sqs.put(EVENTS, EVENT, moved=True)
 

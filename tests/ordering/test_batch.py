@@ -65,9 +65,9 @@ def test_a_batch_of_one_invalid_one_failing_and_eight_good_messages(engine, tmp_
     ("failure", "fates"),
     [
         ({"error": ConnectionError()}, ["Done", "Retried", "Done", "Retried", "Retried"]),
-        ({"refused": {"1"}}, ["Done", "Rejected", "Done", "Retried", "Rejected"]),
+        ({"refused": {"0", "2"}}, ["Done", "Retried", "Done", "Rejected", "Retried"]),
     ],
-    ids=["wholly", "for one entry"],
+    ids=["wholly", "for two entries"],
 )
 def test_where_dead_lettering_fails_the_rejected_messages_are_retried(engine, failure, fates):
     # GIVEN a dead-letter queue that fails

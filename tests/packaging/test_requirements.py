@@ -7,7 +7,7 @@ import pytest
 
 from tests.canvas import ROOT
 
-FILES = ["requirements.txt", "functions/requirements.txt", "ops/local/requirements.txt"]
+FILES = ["requirements.txt", "requirements-operate.txt", "functions/requirements.txt", "ops/local/requirements.txt"]
 
 
 def pinned(file):
@@ -28,9 +28,13 @@ def test_every_requirement_has_one_version_and_a_hash(file):
     assert [name for name, (_, hashes) in requirements.items() if hashes == 0] == []
 
 
-def test_development_uses_the_very_versions_that_are_deployed():
-    deployed, development = pinned("functions/requirements.txt"), pinned("requirements.txt")
-    assert {name: development[name][0] for name in deployed} == {name: pin[0] for name, pin in deployed.items()}
+@pytest.mark.parametrize(
+    ("larger", "smaller"),
+    [("requirements.txt", "requirements-operate.txt"), ("requirements-operate.txt", "functions/requirements.txt")],
+)
+def test_development_and_operation_use_the_very_versions_that_are_deployed(larger, smaller):
+    larger, smaller = pinned(larger), pinned(smaller)
+    assert {name: larger[name] for name in smaller} == smaller
 
 
 def test_the_cdk_command_line_is_pinned_to_a_version_that_works():

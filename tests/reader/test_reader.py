@@ -1,9 +1,11 @@
 """The reading side, on tables that the functions have filled."""
 
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
 
+import boto3
 import pytest
 
 from canvas_live_state import Enrollment, Reader, RosterEntry, SisImport
@@ -48,6 +50,21 @@ def test_an_enrollment_is_a_record_with_parsed_times(reader, deliver):
         access_is_current=None,
         state_event_time=None,
     )
+
+
+def test_a_reader_of_a_stage_finds_its_tables(tables, prod, deliver):
+    # GIVEN the parameters that the data stack publishes
+    deliver(example("enrollment_created"))
+    ssm = boto3.client("ssm")
+    for name in ("enrollments", "sis_batches"):
+        parameter = f"/canvas-live-state/prod/{name.replace('_', '-')}-table"
+        assert parameter in {each["Properties"].get("Name") for each in prod.data["Resources"].values()}
+        ssm.put_parameter(Name=parameter, Value=name, Type="String")
+
+    # THEN a reader of that stage reads its tables, and one of another says what it misses
+    assert Reader.of_stage("prod").enrollment("21070000000046825").workflow_state == "invited"
+    with pytest.raises(LookupError, match="/canvas-live-state/dev/enrollments-table"):
+        Reader.of_stage("dev")
 
 
 def test_what_has_not_arrived_is_none(reader):
@@ -132,16 +149,20 @@ def test_a_long_roster_comes_in_pages(tables, reader):
 
 
 @pytest.mark.slow
-def test_it_can_be_installed_from_the_path_of_the_repository(tmp_path):
-    # WHEN a reader service installs the repository
+def test_it_can_be_installed_from_its_folder(tmp_path):
+    # GIVEN the folder, in a place where a build may leave what it likes
+    source, target = tmp_path / "checkout", tmp_path / "site-packages"
+    shutil.copytree(ROOT / "canvas_live_state", source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+
+    # WHEN a reader service installs it
     subprocess.run(
         [
             *("uv", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"),
-            *("--python", sys.executable, "--target", str(tmp_path), str(ROOT)),
+            *("--python", sys.executable, "--target", str(target), str(source)),
         ],
         check=True,
     )
 
     # THEN it gets the reading side, typed, and nothing else of us
-    assert (tmp_path / "canvas_live_state" / "py.typed").exists()
-    assert {path.name for path in tmp_path.iterdir()} & {"functions", "infra", "ops", "tests"} == set()
+    assert (target / "canvas_live_state" / "py.typed").exists()
+    assert {path.name for path in target.iterdir()} & {"functions", "infra", "ops", "tests"} == set()

@@ -1,0 +1,113 @@
+"""What an operator may do: exactly the requests of the command line `ops`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from functions.routes import TableName
+from infra.data_stack import ROSTER_INDEXES, UNFINISHED_INDEX
+from infra.event_route import EventRoute
+from infra.ingestion import Ingestion
+from infra.settings import Settings
+
+
+class OperatorsPolicy(Construct):
+    """A managed policy for whoever operates a stage, to be attached to their role.
+
+    It deploys nothing and writes no item: an operator changes the tables by events only.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        tables: Mapping[TableName, dynamodb.ITableV2],
+        bus: events.EventBus,
+        ingestion: Ingestion,
+        routes: Mapping[str, EventRoute],
+        topics: Sequence[sns.ITopic],
+        settings: Settings,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        queues = [ingestion.queue, *(route.queue for route in routes.values())]
+        dead_letters = [ingestion.dead_letters, *(route.dead_letters for route in routes.values())]
+        enrollments, sis_batches = (tables[name].table_arn for name in ("enrollments", "sis_batches"))
+        stacks = [
+            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*")
+            for name in (settings.stack_name("data"), settings.stack_name("pipeline"))
+        ]
+        allowed = [
+            (["cloudformation:DescribeStacks", "cloudformation:ListStackResources"], stacks),
+            (["sqs:GetQueueAttributes", "sqs:SendMessage"], [queue.queue_arn for queue in queues]),
+            (
+                ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+                [queue.queue_arn for queue in dead_letters],
+            ),
+            (
+                ["dynamodb:GetItem", "dynamodb:Query"],
+                [enrollments, sis_batches, *(f"{enrollments}/index/{name}" for name in ROSTER_INDEXES)],
+            ),
+            (["dynamodb:Scan"], [f"{sis_batches}/index/{UNFINISHED_INDEX}"]),
+            (["events:DescribeEventBus", "events:PutEvents", "events:StartReplay"], [bus.event_bus_arn]),
+            (
+                ["events:DescribeArchive", "events:StartReplay"],
+                [stack.format_arn(service="events", resource="archive", resource_name="*")],
+            ),
+            (
+                ["events:CancelReplay", "events:DescribeReplay", "events:StartReplay"],
+                [stack.format_arn(service="events", resource="replay", resource_name="*")],
+            ),
+            (["sns:ListSubscriptionsByTopic"], [topic.topic_arn for topic in topics]),
+            (
+                ["cloudwatch:DescribeAlarmHistory", "cloudwatch:SetAlarmState"],
+                [stack.format_arn(service="cloudwatch", resource=f"alarm:{stack.stack_name}-*")],
+            ),
+            # DescribeAlarms is asked by a prefix, which is no resource.
+            (["cloudwatch:DescribeAlarms"], [stack.format_arn(service="cloudwatch", resource="alarm:*")]),
+            # These know no resources. Source: Service Authorization Reference.
+            (
+                [
+                    "cloudwatch:GetMetricData",
+                    "events:ListArchives",
+                    "events:ListRules",
+                    "events:TestEventPattern",
+                    "lambda:ListEventSourceMappings",
+                ],
+                ["*"],
+            ),
+        ]
+        self.policy = iam.ManagedPolicy(
+            self,
+            "Policy",
+            description="Lets an operator run the command line of this stage: look, redrive, replay, verify.",
+            statements=[iam.PolicyStatement(actions=actions, resources=resources) for actions, resources in allowed],
+        )
+        wildcards = [resource for _, resources in allowed for resource in resources if _is_wildcard(resource)]
+        cdk.Validations.of(self.policy).acknowledge(
+            *(
+                cdk.Acknowledgment(
+                    id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{_as_found(stack.resolve(resource))}]",
+                    reason="For the generated part of a name, or for a request that knows no resource.",
+                )
+                for resource in wildcards
+            )
+        )
+
+
+def _is_wildcard(resource: str) -> bool:
+    return resource.endswith("*")
+
+
+def _as_found(resource: Any) -> str:
+    """`resource` as cdk-nag writes it: a reference as `<LogicalId>`."""
+    if isinstance(resource, str):
+        return resource
+    return "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in resource["Fn::Join"][1])

@@ -1,0 +1,23 @@
+"""The templates by CloudFormation's own schemas: what a deployment would refuse half-way."""
+
+import json
+
+import pytest
+from cfnlint import ManualArgs
+from cfnlint.api import lint
+
+from tests.conftest import synthesise
+
+pytestmark = pytest.mark.slow
+
+REGIONS = ["us-east-1", "ca-central-1"]
+# Where a Ref or GetAtt orders two resources already, the CDK adds a DependsOn all the same.
+WRITTEN_BY_THE_CDK = ["W3005"]
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_cfn_lint_finds_nothing(stage):
+    templates = synthesise(stage)
+    config = ManualArgs(regions=REGIONS, ignore_checks=WRITTEN_BY_THE_CDK)
+    for template in (templates.data, templates.pipeline):
+        assert [str(found) for found in lint(json.dumps(template), config=config)] == []
