@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
 """What becomes of an event in the end: one of these, however often it is retried."""
 RETRIED = "Retried"
+RELAY = "relay"
+"""Counts no outcomes of events, but what it rejected and what it retried."""
 _COUNTED = (*OUTCOMES, RETRIED)
+_COUNTING = (*(route.event_name for route in ROUTES), RELAY)
 
 _LAST_SEEN_WITHIN = timedelta(days=14)
 _PERIOD_SECONDS = 300
@@ -50,19 +53,19 @@ def activity_of(stage: Stage, *, since: datetime) -> Activities:
 
 def activity_in_logs(stage: Stage, *, since: datetime) -> Activities:
     """What the functions counted since then, out of their logs: the emulator makes no metrics of them."""
-    activities: Activities = {route.event_name: Activity() for route in ROUTES}
+    activities: Activities = {name: Activity() for name in _COUNTING}
     for metrics in _embedded_metrics(stage, since):
         at = datetime.fromtimestamp(metrics["_aws"]["Timestamp"] / 1000, UTC)
         for name in _COUNTED:
             if name in metrics and at >= since:
-                activities[metrics["event_name"]].count(name, int(sum(metrics[name])), at)
+                activities[metrics.get("event_name", RELAY)].count(name, int(sum(metrics[name])), at)
     return activities
 
 
 def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
     """What the functions counted since then, read from CloudWatch; last seen within a fortnight, to five minutes."""
     now = datetime.now(UTC)
-    asked = [(route.event_name, outcome) for route in ROUTES for outcome in _COUNTED]
+    asked = [(name, outcome) for name in _COUNTING for outcome in _COUNTED]
     pages = (
         stage.client("cloudwatch")
         .get_paginator("get_metric_data")
@@ -72,7 +75,7 @@ def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
             EndTime=now + timedelta(seconds=_PERIOD_SECONDS),
         )
     )
-    activities: Activities = {route.event_name: Activity() for route in ROUTES}
+    activities: Activities = {name: Activity() for name in _COUNTING}
     for page in pages:
         for result in page["MetricDataResults"]:
             event_name, outcome = asked[int(result["Id"].removeprefix("m"))]
@@ -84,7 +87,7 @@ def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
 
 def total(activities: Activities) -> int:
     """All outcomes together: one for each event that a function has finished."""
-    return sum(activity.outcomes[name] for activity in activities.values() for name in OUTCOMES)
+    return sum(activities[route.event_name].outcomes[name] for route in ROUTES for name in OUTCOMES)
 
 
 def retries(activities: Activities) -> int:
@@ -107,7 +110,7 @@ def activity_table(activities: Activities, title: str) -> Table:
 
 
 def _embedded_metrics(stage: Stage, since: datetime) -> Iterator[dict[str, Any]]:
-    """The lines of CloudWatch's embedded metric format that an event function has written."""
+    """The lines of CloudWatch's embedded metric format that the functions have written."""
     logs: CloudWatchLogsClient = stage.client("logs")
     for group in stage.resources("pipeline", "AWS::Logs::LogGroup").values():
         lines = logs.get_paginator("filter_log_events").paginate(
@@ -115,15 +118,13 @@ def _embedded_metrics(stage: Stage, since: datetime) -> Iterator[dict[str, Any]]
         )
         for line in lines.search("events[].message"):
             if line.startswith('{"_aws"'):
-                metrics = json.loads(line)
-                if "event_name" in metrics:
-                    yield metrics
+                yield json.loads(line)
 
 
 def _query(stage: Stage, number: int, event_name: str, outcome: str) -> dict[str, Any]:
     metric = {
         "Namespace": stage.settings.metrics_namespace,
         "MetricName": outcome,
-        "Dimensions": [{"Name": "event_name", "Value": event_name}],
+        "Dimensions": [] if event_name == RELAY else [{"Name": "event_name", "Value": event_name}],
     }
     return {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": _PERIOD_SECONDS, "Stat": "Sum"}}

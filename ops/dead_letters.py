@@ -32,7 +32,7 @@ BATCH_SIZE = 10
 _HIDDEN_SECONDS = 15 * 60
 _WAIT_SECONDS = 1
 _EMPTY_ANSWERS = 3
-_MOST_CONTRADICTIONS = 10
+_MOST_CONTRADICTIONS = 120 // _WAIT_SECONDS
 _SUFFIX = "DeadLetters"
 
 
@@ -98,6 +98,7 @@ class DeadLetterBatch:
 
     Attributes:
         left: the messages that were received and not removed, by message id.
+        undelivered: how many messages SQS counts in a queue and does not deliver, by the queue's name.
     """
 
     def __init__(self, stage: Stage, queues: Iterable[DeadLetterQueue]) -> None:
@@ -105,6 +106,7 @@ class DeadLetterBatch:
         self._queues = list(queues)
         self._began = _time_at_sqs(self._sqs, self._queues[0])
         self.left: dict[str, DeadLetter] = {}
+        self.undelivered: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -122,10 +124,8 @@ class DeadLetterBatch:
         """The messages that were in the queues when this began, at most ten at a time, all of one queue.
 
         A queue is at its end after several empty answers to long polls that agree with its own count: a short poll asks
-        a part of SQS' servers, and the count lags. Source: Amazon SQS developer guide, "Short and long polling".
-
-        Raises:
-            OperatorError: SQS keeps counting messages that it does not deliver.
+        a part of SQS' servers, and the count lags, for minutes even. Source: Amazon SQS developer guide, "Short and
+        long polling" and "Confirming that a queue is empty". What it counts after that time is `undelivered`.
         """
         empty, contradictions = Counter[DeadLetterQueue](), Counter[DeadLetterQueue]()
         with ThreadPoolExecutor(len(self._queues)) as pool:
@@ -133,15 +133,15 @@ class DeadLetterBatch:
                 for queue, new, undelivered in self._hold(asked, list(pool.map(self._poll, asked))):
                     letters = [letter for letter in new if not self.is_newer(letter)]
                     if letters:
-                        empty[queue] = 0
+                        empty[queue] = contradictions[queue] = 0
                         yield letters
                     elif not undelivered:
                         empty[queue] += 1
-                    elif (contradictions := contradictions + Counter([queue]))[queue] == _MOST_CONTRADICTIONS:
-                        raise OperatorError(
-                            f"{queue.name} holds messages that SQS does not deliver now. "
-                            "Run the command again in a minute."
-                        )
+                    elif contradictions[queue] < _MOST_CONTRADICTIONS:
+                        contradictions[queue] += 1
+                    else:
+                        self.undelivered[queue.name] = undelivered
+                        empty[queue] = _EMPTY_ANSWERS
 
     def is_newer(self, letter: DeadLetter) -> bool:
         """Whether `letter` was dead-lettered after this began, perhaps because it was sent back and failed again."""

@@ -69,6 +69,16 @@ def problem_of(stack: Stack, *, deploy: str, aws_options: str) -> str:
             return f"Stack {stack.name} {_PROBLEMS[stack.state]}. Look why: {why}\nRemove the cause, then: {cure}"
         case "MISSING" | "REVIEW_IN_PROGRESS":
             return f"Stack {stack.name} {_PROBLEMS[stack.state]}. Deploy it: {deploy}"
+        case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" as state:
+            # The next deployment deletes the stack first, which its protection forbids.
+            unlock = (
+                "aws cloudformation update-termination-protection --no-enable-termination-protection "
+                f"--stack-name {stack.name} {aws_options}"
+            ).rstrip()
+            return (
+                f"Stack {stack.name} {_PROBLEMS[state]} ({state}). Look why: {why}\nThen allow its deletion: {unlock}\n"
+                f"Then deploy again: {deploy}\nSee docs/deployment.md#a-first-deployment-that-failed"
+            )
         case state if state in _PROBLEMS:
             return f"Stack {stack.name} {_PROBLEMS[state]} ({state}). Look why: {why}\nThen deploy again: {deploy}"
         case _:

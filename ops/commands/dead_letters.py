@@ -63,6 +63,12 @@ def redrive(
     if not dry_run and export_to is None:
         for sentence in _why_not_sent([letter for letter in left if not selected(letter)]):
             console.print(sentence)
+    for name, count in batch.undelivered.items():
+        console.print(
+            f"SQS counts about {count} more in {name} and does not deliver them now. Run it again in a minute."
+        )
+    if batch.undelivered:
+        raise typer.Exit(1)
 
 
 def _queues(stage: Stage, name: str | None) -> list[DeadLetterQueue]:

@@ -7,6 +7,7 @@ import pytest
 
 from ops import cli, stage
 from ops.commands import at_stage
+from ops.commands.console import collect
 from ops.local import deployment
 from ops.stacks import Stack
 from tests.canvas import ROOT
@@ -97,3 +98,29 @@ def test_a_replay_needs_instants(monkeypatch, nothing_runs, capsys, missing):
 def test_down_without_a_local_stage_says_so(monkeypatch, nothing_runs, capsys):
     assert run(monkeypatch, "down") == 0
     assert "Nothing runs locally." in capsys.readouterr().out
+
+
+def test_an_operator_may_stop_a_command_and_keeps_what_was_done(capsys):
+    # GIVEN a command that is stopped by Ctrl-C after two messages
+    def stopped():
+        yield from (1, 2)
+        raise KeyboardInterrupt
+
+    # WHEN it is stopped, THEN the two are known, and so is where the rest is
+    assert collect(stopped(), "sending back") == [1, 2]
+    assert "Stopped. What was not dealt with is still in its queue." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("state", "settled"),
+    [
+        ("CREATE_COMPLETE", True),
+        ("UPDATE_COMPLETE", True),
+        ("IMPORT_COMPLETE", True),
+        ("UPDATE_ROLLBACK_COMPLETE", False),
+        ("ROLLBACK_COMPLETE", False),
+        ("UPDATE_IN_PROGRESS", False),
+    ],
+)
+def test_a_stack_is_settled_only_when_its_last_deployment_succeeded(state, settled):
+    assert Stack("stack", state).is_settled is settled
