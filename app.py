@@ -1,10 +1,16 @@
 """Entry point of the CDK: synthesises the stage that `-c stage=…` names."""
 
+import sys
+
 import aws_cdk as cdk
 
 from infra.app import build
-from infra.settings import stage_settings
+from infra.settings import StageError, stage_settings
 
 app = cdk.App()
-build(app, stage_settings(app.node.try_get_context("stage") or "dev"))
+try:
+    settings = stage_settings(app.node.try_get_context("stage") or "dev")
+except StageError as error:
+    sys.exit(str(error))
+build(app, settings)
 app.synth()

@@ -98,7 +98,8 @@ def retries(activities: Activities) -> int:
 
 def activity_table(activities: Activities, title: str) -> Table:
     """The counts as a table with a closing sum."""
-    table = Table("event", title=title, title_justify="left", show_footer=True)
+    table = Table(title=title, title_justify="left", show_footer=True)
+    table.add_column("event", overflow="fold")
     table.columns[0].footer = "all"
     for name in _COUNTED:
         number = sum(activity.outcomes[name] for activity in activities.values())

@@ -189,8 +189,9 @@ def summary_table(letters: Iterable[DeadLetter], *, now: datetime) -> Table:
     groups: defaultdict[tuple[str, str, str], list[DeadLetter]] = defaultdict(list)
     for letter in letters:
         groups[letter.queue.name, letter.error, letter.reason].append(letter)
-    table = Table("dead-letter queue", "error", title="Dead-lettered messages", title_justify="left")
-    table.add_column("reason", overflow="fold")
+    table = Table(title="Dead-lettered messages", title_justify="left")
+    for column in ("dead-letter queue", "error", "reason"):
+        table.add_column(column, overflow="fold")
     for column in ("messages", "oldest", "newest"):
         table.add_column(column, justify="right")
     for (queue, error, reason), group in sorted(groups.items()):

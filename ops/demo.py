@@ -74,9 +74,9 @@ def _wait_for_outcomes(stage: Stage, console: Console, *, expected: int, since: 
 
 def _show(stage: Stage, console: Console, outcomes: Activities, *, missing: int) -> None:
     console.print("\n", Rule("What the tables hold now"), "\n")
-    console.print(tables.enrollment(stage, story.ENROLLMENT_ID))
-    console.print(tables.course(stage, story.COURSE_ID))
-    console.print(tables.imports(stage, story.ACCOUNT_ID))
+    console.print(tables.enrollment(stage, story.ENROLLMENT_ID), crop=False)
+    console.print(tables.course(stage, story.COURSE_ID), crop=False)
+    console.print(tables.imports(stage, story.ACCOUNT_ID), crop=False)
     console.print(activity_table(outcomes, "Outcomes"))
     if missing:
         console.print(f"{missing} outcomes are missing in the logs: under load the emulator drops lines.")

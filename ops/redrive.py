@@ -75,6 +75,8 @@ def export(batch: DeadLetterBatch, selected: Selection, file: Path, *, discard: 
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise OperatorError(f"{file} exists already. Name a new file.") from None
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be written ({error.strerror}). Name a file in a folder of yours.") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as lines:
         for letters in batch.receive():
             chosen = list(filter(selected, letters))

@@ -91,7 +91,7 @@ def _reasons(stage: Stage, found: _Findings, now: datetime) -> list[str]:
     stuck_after = timedelta(hours=stage.settings.stuck_import_hours)
     return [
         *(
-            [f"{retried} messages failed in the last ten minutes and are retried: see the functions' logs"]
+            [f"{retried} failed attempts in ten minutes; messages are retried: docs/operations.md#failed-messages"]
             * bool(retried)
         ),
         *(

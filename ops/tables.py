@@ -36,7 +36,7 @@ def course(stage: Stage, course_id: str) -> RenderableType:
     """A course's roster."""
     entries = stage.reader.roster(course_id, include_deleted=True)
     return Group(
-        _rows(f"Course {course_id}: roster by index", ("user_id", *_ROSTER_COLUMNS), entries),
+        _rows(f"Course {course_id}: roster by index", ("enrollment_id", "user_id", *_ROSTER_COLUMNS), entries),
         _aws_query(stage, "enrollments", "course_id", course_id, "--index-name", "by_course"),
     )
 
@@ -45,7 +45,7 @@ def user(stage: Stage, user_id: str) -> RenderableType:
     """A user's enrollments."""
     entries = stage.reader.enrollments_of(user_id, include_deleted=True)
     return Group(
-        _rows(f"User {user_id}: enrollments by index", ("course_id", *_ROSTER_COLUMNS), entries),
+        _rows(f"User {user_id}: enrollments by index", ("enrollment_id", "course_id", *_ROSTER_COLUMNS), entries),
         _aws_query(stage, "enrollments", "user_id", user_id, "--index-name", "by_user"),
     )
 
@@ -105,4 +105,5 @@ def _aws_query(stage: Stage, table: TableName, key: str, value: str, *options: s
 
 def _aws(stage: Stage, *arguments: str) -> Text:
     command = f"aws dynamodb {shlex.join(arguments)} {stage.aws_options}".rstrip()
-    return Text(f"{command}\n", style="dim", overflow="fold")
+    # Not wrapped: a line break in it would end the command where it is pasted.
+    return Text(f"{command}\n", style="dim", overflow="ignore", no_wrap=True)

@@ -57,6 +57,8 @@ def redrive(
     console.print(summary_table(done, now=datetime.now(UTC)))
     verb = "Found" if dry_run else f"Written to {export_to}" if export_to else "Sent back"
     console.print(f"{verb}: {len(done)}")
+    if only and not done and left:
+        console.print(f"None is {only}. There are: {', '.join(sorted({letter.error for letter in left}))}")
     newer = [letter for letter in left if batch.is_newer(letter)]
     if newer:
         console.print(f"Dead-lettered since this command began: {len(newer)}. Run it again for these.")

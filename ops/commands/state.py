@@ -16,28 +16,28 @@ show = typer.Typer(help="Show what the tables hold.", no_args_is_help=True)
 @at_stage
 def show_enrollment(stage: Stage, enrollment_id: str) -> None:
     """Everything that is known of one enrollment."""
-    console.print(tables.enrollment(stage, enrollment_id))
+    console.print(tables.enrollment(stage, enrollment_id), crop=False)
 
 
 @show.command("course")
 @at_stage
 def show_course(stage: Stage, course_id: str) -> None:
     """A course's roster."""
-    console.print(tables.course(stage, course_id))
+    console.print(tables.course(stage, course_id), crop=False)
 
 
 @show.command("user")
 @at_stage
 def show_user(stage: Stage, user_id: str) -> None:
     """A user's enrollments."""
-    console.print(tables.user(stage, user_id))
+    console.print(tables.user(stage, user_id), crop=False)
 
 
 @show.command("imports")
 @at_stage
 def show_imports(stage: Stage, account_id: str) -> None:
     """An account's SIS imports, newest first. The id is global: shard x 10^13 + local id."""
-    console.print(tables.imports(stage, account_id))
+    console.print(tables.imports(stage, account_id), crop=False)
 
 
 @at_stage

@@ -19,6 +19,7 @@ STAGE = "local"
 
 _CDK = ROOT / "node_modules" / ".bin" / "cdk"
 _LOG = LOCAL / "deploy.log"
+_CDK_ENVIRONMENT = {"CI": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"}
 
 Report = Callable[[str], None]
 
@@ -75,7 +76,9 @@ def _cdk(emulator: Emulator, command: str, *arguments: str, folder: Path, report
     process = subprocess.Popen(
         [_CDK, command, *arguments],
         cwd=folder,
-        env=os.environ | emulator.environment | {"PATH": _path_with_our_node(), "CI": "true"},
+        env=os.environ
+        | emulator.environment
+        | {"PATH": _path_with_our_node(), "CI": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -107,4 +110,7 @@ def _write_environment(emulator: Emulator, stage: Stage) -> None:
         "EVENT_BUS": stage.event_bus,
         "INGESTION_QUEUE_URL": stage.ingestion_queue_url,
     }
-    ENV_FILE.write_text("".join(f"export {name}={value}\n" for name, value in variables.items()))
+    lines = [f"export {name}={value}" for name, value in variables.items()]
+    # The AWS command line, and `ops` itself, are in the checkout's environment.
+    lines.append(f'export PATH="{Path(sys.executable).parent}:$PATH"')
+    ENV_FILE.write_text("\n".join(lines) + "\n")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ REGION = "us-east-1"
 
 _PYTHON = INSTALLED / "emulator-venv" / "bin" / "python"
 _STATE = LOCAL / "emulator.json"
+_TEMPORARY = LOCAL / "tmp"
 LOG = LOCAL / "emulator.log"
 _START_SECONDS = 60
 _STOP_SECONDS = 15
@@ -66,7 +68,8 @@ class Emulator:
         Raises:
             OperatorError: it ended, or did not answer in time.
         """
-        LOCAL.mkdir(exist_ok=True)
+        shutil.rmtree(_TEMPORARY, ignore_errors=True)
+        _TEMPORARY.mkdir(parents=True)
         port = _free_port()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         with LOG.open("w") as log:
@@ -75,6 +78,8 @@ class Emulator:
                 env=environment
                 | {
                     "AUTH": "true",
+                    # It unpacks the functions there, half a gigabyte in a demo, and leaves them behind.
+                    "TMPDIR": str(_TEMPORARY),
                     "BIND_HOST": "127.0.0.1",
                     "GATEWAY_PORT": str(port),
                     "MINISTACK_HOST": "127.0.0.1",
@@ -106,6 +111,7 @@ class Emulator:
             if self._is_gone_within(_STOP_SECONDS):
                 break
         _STATE.unlink(missing_ok=True)
+        shutil.rmtree(_TEMPORARY, ignore_errors=True)
 
     def _is_gone_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

@@ -287,9 +287,11 @@ def test_the_demo_ends_with_the_right_tables(tmp_path):
 
     # THEN it shows the enrollment as completed, the import with its timeline, and where the invalid event is
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert re.search(r"workflow_state +│ completed", ran.stdout)
-    assert re.search(r"1440005 +│ imported", ran.stdout)
-    assert re.search(r"SisBatchUpdatedDeadLetters │ RejectedEvent │ sis_batch_updated: .* │ +1 ", ran.stdout)
+    assert re.search(r"workflow_state +│ completed", ran.stdout), ran.stdout
+    assert re.search(r"1440005 +│ imported", ran.stdout), ran.stdout
+    assert re.search(r"SisBatchUpdatedDeadLetters │ RejectedEvent │ sis_batch_updated: .* │ +1 ", ran.stdout), (
+        ran.stdout
+    )
     assert "The local stage is down." in ran.stdout
 
 

@@ -329,7 +329,9 @@ def test_one_bad_message_never_disturbs_its_neighbours(tables, deliver, dead_let
     # AND all are counted, with the lag of those that are done
     (log,), metrics = output.read()
     assert metrics.pop("EventLag") == pytest.approx(8 * 60_000, rel=0.5)
-    assert metrics == {"event_name": "enrollment_created", "Applied": 8, "Rejected": 1, "Retried": 1}
+    # Where the machine is slow, the SDK sends a write again, which then is a duplicate of itself.
+    assert metrics.pop("Applied") + metrics.pop("Duplicate", 0) == 8
+    assert metrics == {"event_name": "enrollment_created", "Rejected": 1, "Retried": 1}
 
     # AND one line says how many failed and why, with no value of theirs
     reason = "enrollment_created: body.course_id is not a Canvas id (a positive number of at most 19 digits)"

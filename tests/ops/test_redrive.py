@@ -260,6 +260,16 @@ def test_nothing_is_discarded_that_was_not_written(stage, tmp_path, monkeypatch)
     assert stage.sqs.bodies(EVENTS) == [EVENT]
 
 
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_received(stage, tmp_path):
+    stage.sqs.put(EVENTS, EVENT, moved=True)
+    with (
+        pytest.raises(OperatorError, match=r"cannot be written \(No such file or directory\)"),
+        batch_of(stage) as batch,
+    ):
+        list(export(batch, selection(None), tmp_path / "missing" / "letters.ndjson", discard=True))
+    assert stage.sqs.bodies(EVENTS) == [EVENT]
+
+
 def test_an_export_never_overwrites_a_file(stage, tmp_path):
     file = tmp_path / "letters.ndjson"
     file.write_text("precious")

@@ -74,7 +74,7 @@ def test_everything_that_is_wrong_is_named_with_the_command_that_helps(stage, mo
     reasons = dict(enumerate(found.reasons))
     assert len(reasons) == 6
     assert all("failed and was rolled back" in reasons[number] for number in (0, 1))
-    assert reasons[2].startswith("2 messages failed in the last ten minutes")
+    assert reasons[2].startswith("2 failed attempts in ten minutes")
     assert reasons[3] == "1 in IngestionDeadLetters: ops redrive --stage test --queue IngestionDeadLetters --dry-run"
     assert "import 21070000000000001/7 has had no event since" in reasons[4]
     assert reasons[4].endswith("ops close-import --stage test 21070000000000001 7 --as aborted")

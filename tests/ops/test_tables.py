@@ -1,0 +1,37 @@
+"""What `ops show` prints can be pasted, however narrow the terminal is."""
+
+import io
+
+import boto3
+from rich.console import Console
+
+from canvas_live_state import Reader
+from infra.settings import Settings
+from ops import tables
+from ops.stage import Stage
+from tests.tables import Tables
+
+
+class StageWithoutStacks(Stage):
+    """A stage whose tables were made by the test."""
+
+    def table(self, name):
+        return name
+
+    @property
+    def reader(self):
+        return Reader(enrollments_table="enrollments", sis_batches_table="sis_batches")
+
+
+def test_the_aws_command_that_asks_the_same_is_one_line(aws, prod):
+    # GIVEN a terminal of 40 columns
+    Tables(prod.data)
+    written = io.StringIO()
+    console = Console(file=written, width=40)
+
+    # WHEN a roster is shown, THEN the command below it can be pasted as it is
+    stage = StageWithoutStacks(Settings(stage="test"), boto3.Session(region_name="us-east-1"))
+    console.print(tables.course(stage, "21070000000000565"), crop=False)
+    (command,) = [line for line in written.getvalue().splitlines() if line.startswith("aws dynamodb")]
+    assert "--index-name by_course" in command
+    assert "21070000000000565" in command
