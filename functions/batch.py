@@ -18,8 +18,6 @@ from functions.projection.table import Table
 from functions.routes import ROUTE_OF
 from functions.runtime import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, count, error_name, logger, metrics, setting
 
-Handler = Callable[[dict[str, Any], LambdaContext], BatchResponse]
-
 # It would log the keys of items, every write, and every call over 100 ms.
 logging.getLogger("pydynox").setLevel(logging.ERROR)
 
@@ -32,7 +30,9 @@ _WRITE_SECONDS = 20
 _loop = asyncio.Runner()
 
 
-def batch_handler(model: type[EventT], *, to_change: Callable[[EventT], Change]) -> Handler:
+def batch_handler(
+    model: type[EventT], *, to_change: Callable[[EventT], Change]
+) -> Callable[[dict[str, Any], LambdaContext], BatchResponse]:
     """The Lambda handler of batches of the event that `model` describes; `to_change` says what an event changes.
 
     The messages of a batch are written concurrently. Each ends in one of three ways, whatever becomes of the others:
@@ -49,7 +49,9 @@ def batch_handler(model: type[EventT], *, to_change: Callable[[EventT], Change])
         async with asyncio.timeout(_WRITE_SECONDS):
             outcome = await table.apply(change)
         count(outcome)
-        metrics.add_metric(name="EventLag", unit=MetricUnit.Milliseconds, value=_lag(event.instant))
+        # Never negative, or CloudWatch has no percentiles (user guide, "Percentiles").
+        lag = max(0, (datetime.now(UTC) - event.instant) // timedelta(milliseconds=1))
+        metrics.add_metric(name="EventLag", unit=MetricUnit.Milliseconds, value=lag)
         if not change.state_is_known:
             count("UnknownState")
         logger.debug(outcome, correlation_id=event.id, key=change.key, version=change.version)
@@ -73,8 +75,3 @@ def batch_handler(model: type[EventT], *, to_change: Callable[[EventT], Change])
         return failures.report()
 
     return handler
-
-
-def _lag(instant: datetime) -> int:
-    """Milliseconds since `instant`; never negative, or CloudWatch has no percentiles (user guide, "Percentiles")."""
-    return max(0, (datetime.now(UTC) - instant) // timedelta(milliseconds=1))

@@ -26,10 +26,6 @@ class Envelope:
         name = self.metadata.get("event_name")
         return name if isinstance(name, str) and name and name.isascii() and name.isprintable() else None
 
-    def normalised(self) -> dict[str, Any]:
-        """The message with the keys `metadata` and `body`, whatever the sender named them."""
-        return {"metadata": self.metadata, "body": self.body}
-
 
 def open_envelope(message: object) -> Envelope:
     """The envelope of `message`, a decoded JSON value.

@@ -66,7 +66,7 @@ class CanvasEvent(EventBridgeModel):
         # One that is null or missing is refused as a field, by its own rule.
         if envelope.metadata.get("event_name") not in (None, cls.event_name):
             raise RejectedEvent(f"{cls.event_name}: the message is another event: look at the function's rule")
-        return envelope.normalised()
+        return {"metadata": envelope.metadata, "body": envelope.body}
 
 
 EventT = TypeVar("EventT", bound=CanvasEvent)

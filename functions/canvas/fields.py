@@ -22,8 +22,7 @@ def parse_id(value: object) -> str:
     Raises:
         PydanticCustomError: not a positive whole number, written as a string or as an integer.
     """
-    text = id_text(value)
-    if text is None:
+    if (text := id_text(value)) is None:
         raise PydanticCustomError("canvas_id", "is not a Canvas id (a positive number of at most 19 digits)")
     return text
 

@@ -4,7 +4,6 @@ Canvas announces neither `aborted` nor `cleanup_batch`, so an import can stay un
 that became stuck since the last look is counted as stuck, so that an aborted import raises one alarm.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,19 +26,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     EventBridge delivers a scheduled event again with the `time` that it had, so no hour is left out or counted twice.
     """
     until = datetime.fromisoformat(event["time"]) - _stuck_after
-    unfinished = {_name(item): datetime.fromisoformat(item["unfinished_since"]["S"]) for item in _unfinished()}
+    # A scan, but of an index that holds nothing else.
+    items = _dynamodb.get_paginator("scan").paginate(TableName=_table, IndexName=_index).search("Items[]")
+    unfinished = {
+        f"{item['account_id']['S']}/{item['sis_batch_id']['N']}": datetime.fromisoformat(item["unfinished_since"]["S"])
+        for item in items
+    }
     stuck = {name: since for name, since in unfinished.items() if until - _SCHEDULE < since <= until}
     count("ImportsUnfinished", len(unfinished))
     count("ImportsStuck", len(stuck))
     if stuck:
         logger.warning("Imports are stuck", imports={name: since.isoformat() for name, since in sorted(stuck.items())})
-
-
-def _unfinished() -> Iterator[dict[str, Any]]:
-    # A scan, but of an index that holds nothing else.
-    for page in _dynamodb.get_paginator("scan").paginate(TableName=_table, IndexName=_index):
-        yield from page["Items"]
-
-
-def _name(item: dict[str, Any]) -> str:
-    return f"{item['account_id']['S']}/{item['sis_batch_id']['N']}"
