@@ -27,7 +27,7 @@ class Route:
 
     @property
     def table_variable(self) -> str:
-        """The environment variable that tells the function its table's name."""
+        """The environment variable that holds the name of the function's table."""
         return f"{self.table.upper()}_TABLE"
 
 

@@ -30,7 +30,7 @@ UNFINISHED = frozenset({"initializing", "created", "importing", "cleanup_batch",
 
 
 class SisBatchMetadata(Metadata):
-    """Imports are numbered per shard, so one needs to know the shard: only `root_account_id` tells it."""
+    """Imports are numbered per shard, and only `root_account_id` says which shard it is."""
 
     root_account_id: CanvasId
 
