@@ -59,7 +59,7 @@ def start_replay(stage: Stage, start: datetime, end: datetime, *, event_name: st
     destination: ReplayDestinationTypeDef = {"Arn": archive["EventSourceArn"]}
     if event_name is not None:
         destination["FilterArns"] = [_rule_arn(stage, event_name)]
-    name = f"{stage.settings.stack_name('pipeline')}-{int(time.time())}"
+    name = f"{stage.settings.stack_name('pipeline')}-{time.time_ns() // 1_000_000}"
     events: EventBridgeClient = stage.client("events")
     events.start_replay(
         ReplayName=name,
