@@ -86,7 +86,7 @@ test: check ## Set everything up and run all checks and tests
 	pytest --numprocesses 2 --dist loadgroup --cov --cov-fail-under=100
 
 .PHONY: soak
-soak: setup ## Soak test: 50,000 shuffled, duplicated events against injected DynamoDB faults
+soak: setup ## Soak test: 50,000 events against injected DynamoDB faults, 800 histories of the reconciliation
 	python -m tests.ordering.soak
 
 .PHONY: check
@@ -129,8 +129,9 @@ cdk: setup-operate ## Run another command of the CDK: CDK_ARGS='drift canvas-liv
 lock: setup ## Resolve pyproject.toml into the requirements files
 	lock() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet "$$@"; }; \
 	lock --group functions --output-file functions/requirements.txt; \
+	lock --group reconciliation --constraint functions/requirements.txt --output-file reconciliation/requirements.txt; \
 	lock --group operate --constraint functions/requirements.txt --output-file requirements-operate.txt; \
-	lock --group dev --constraint requirements-operate.txt --output-file requirements.txt; \
+	lock --group dev --constraint requirements-operate.txt --constraint reconciliation/requirements.txt --output-file requirements.txt; \
 	lock --group emulator --output-file ops/local/requirements.txt
 
 .PHONY: clean

@@ -15,7 +15,7 @@ from functions.canvas.rejection import RejectedEvent
 from functions.dead_letters import BatchResponse, Failures, Message
 from functions.projection.change import Change
 from functions.projection.table import Table
-from functions.routes import ROUTE_OF
+from functions.routes import ROUTE_OF, SOURCE
 from functions.runtime import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, count, error_name, logger, metrics, setting
 
 # It would log the keys of items, every write, and every call over 100 ms.
@@ -49,9 +49,10 @@ def batch_handler(
         async with asyncio.timeout(_WRITE_SECONDS):
             outcome = await table.apply(change)
         count(outcome)
-        # Never negative, or CloudWatch has no percentiles (user guide, "Percentiles").
-        lag = max(0, (datetime.now(UTC) - event.instant) // timedelta(milliseconds=1))
-        metrics.add_metric(name="EventLag", unit=MetricUnit.Milliseconds, value=lag)
+        if event.source == SOURCE:  # a correction has the time of what it corrects
+            # Never negative, or CloudWatch has no percentiles (user guide, "Percentiles").
+            lag = max(0, (datetime.now(UTC) - event.instant) // timedelta(milliseconds=1))
+            metrics.add_metric(name="EventLag", unit=MetricUnit.Milliseconds, value=lag)
         if not change.state_is_known:
             count("UnknownState")
         logger.debug(outcome, correlation_id=event.id, key=change.key, version=change.version)

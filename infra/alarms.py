@@ -87,7 +87,7 @@ def _topic(
     """The topic of one severity: the stage's own, or an existing one that admits CloudWatch already."""
     if existing is not None:
         return sns.Topic.from_topic_arn(scope, construct_id, existing)
-    topic = sns.Topic(scope, construct_id, enforce_ssl=True)
+    topic = sns.Topic(scope, construct_id, enforce_ssl=not settings.runs_on_emulator)
     stack = cdk.Stack.of(scope)
     # `enforce_ssl` makes a policy, which replaces the default one that admits the whole account: without this statement
     # no alarm reaches the topic. Source: AWS Knowledge Center, "Why didn't I receive an SNS notification for my

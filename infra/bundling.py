@@ -1,4 +1,4 @@
-"""Building the functions' asset: this package, its pinned dependencies, and bytecode that stays valid in Lambda."""
+"""Building the assets of the functions: our packages, pinned dependencies, and bytecode that stays valid in Lambda."""
 
 import os
 import shutil
@@ -14,57 +14,29 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 from uv import find_uv_bin
 
+from infra.assets import EVENT_PATH, RECONCILIATION, Asset
 from infra.platform import Platform
 
-_CHECKOUT = Path(__file__).resolve().parents[1]
-FUNCTIONS = _CHECKOUT / "functions"
-_PYTHONS = _CHECKOUT / ".local" / "python"
+_PYTHONS = Path(__file__).resolve().parents[1] / ".local" / "python"
 """Where uv keeps a Python that it downloads to compile the functions. Not in git."""
-
-# Of folders of which the functions need little: what they need. botocore carries the models of 400 services.
-_KEPT = {
-    "botocore/data": {
-        *("dynamodb", "events", "sqs", "endpoints.json", "partitions.json"),
-        *("sdk-default-configuration.json", "_retry.json"),
-    },
-    "aws_lambda_powertools/utilities": {"__init__.py", "jmespath_utils", "parser", "typing"},
-    "aws_lambda_powertools/utilities/parser/models": {"__init__.py", "event_bridge.py"},
-}
-# What no function imports (a test imports every handler from the asset), and what describes the files as they came.
-_DROPPED = (
-    "**/*.pyi",
-    "*.dist-info/RECORD",
-    "*.dist-info/sboms",
-    ".lock",
-    "aws_lambda_powertools/event_handler",
-    "aws_lambda_powertools/utilities/parser/envelopes",
-    "bin",
-    "dateutil/rrule.py",
-    "dateutil/zoneinfo",
-    "pydantic/experimental",
-    "pydantic/mypy.py",
-    "pydantic/v1",
-    "pydynox/testing",
-    "urllib3/contrib/emscripten",
-    "urllib3/contrib/pyopenssl.py",
-)
 
 
 @jsii.implements(cdk.ILocalBundling)
 class UvBundling:
-    """Builds the asset with uv, in a second, without Docker."""
+    """Builds an asset with uv, in a second, without Docker."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, asset: Asset, platform: Platform) -> None:
+        self._asset = asset
         self._platform = platform
 
     def try_bundle(self, output_dir: str, *, image: cdk.DockerImage, **_options: Any) -> bool:
         """Called by the CDK. True: there is no need for `image`."""
-        build_asset(Path(output_dir), self._platform)
+        build_asset(Path(output_dir), self._platform, asset=self._asset)
         return True
 
 
 def functions_code(scope: Construct, platform: Platform) -> lambda_.Code:
-    """The one asset of all functions.
+    """The one asset of all functions of the event path.
 
     Where this machine cannot compile it, synthesis warns; with the context `bytecode=required` (`make deploy`) it is an
     error, since the asset would differ from that of every other machine, and the functions would start slowly.
@@ -80,15 +52,24 @@ def functions_code(scope: Construct, platform: Platform) -> lambda_.Code:
             annotations.add_error(f"{missing}, or deploy without bytecode: CDK_ARGS='-c bytecode=optional'")
         else:
             annotations.add_warning_v2("canvas-live-state:bytecode", f"{missing}.")
+    return _code(EVENT_PATH, platform)
+
+
+def reconciliation_code(platform: Platform) -> lambda_.Code:
+    """The one asset of all functions of the reconciliation. That of the event path has said what is missing."""
+    return _code(RECONCILIATION, platform)
+
+
+def _code(asset: Asset, platform: Platform) -> lambda_.Code:
     return lambda_.Code.from_asset(
-        str(FUNCTIONS),
+        str(asset.source),
         asset_hash_type=cdk.AssetHashType.OUTPUT,
-        bundling=cdk.BundlingOptions(image=platform.runtime.bundling_image, local=UvBundling(platform)),
+        bundling=cdk.BundlingOptions(image=platform.runtime.bundling_image, local=UvBundling(asset, platform)),
     )
 
 
-def build_asset(output: Path, platform: Platform) -> None:
-    """Write the asset to the folder `output`.
+def build_asset(output: Path, platform: Platform, *, asset: Asset = EVENT_PATH) -> None:
+    """Write `asset` to the folder `output`.
 
     Raises:
         subprocess.CalledProcessError: uv could not install the pinned requirements; it has said why.
@@ -98,31 +79,32 @@ def build_asset(output: Path, platform: Platform) -> None:
             *(find_uv_bin(), "pip", "install", "--quiet", "--target", output, "--no-deps", "--require-hashes"),
             *("--python-platform", f"{platform.machine}-manylinux_2_28", "--python-version", platform.python),
             *("--only-binary", ":all:", "--no-compile-bytecode", "--link-mode", "copy"),
-            *("--requirement", FUNCTIONS / "requirements.txt"),
+            *("--requirement", asset.requirements),
         ],
         check=True,
     )
-    shutil.copytree(FUNCTIONS, output / FUNCTIONS.name, ignore=shutil.ignore_patterns("__pycache__"))
-    _trim(output)
+    for package in asset.packages:
+        shutil.copytree(package, output / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    _trim(output, asset)
     _compile(output, platform)
 
 
-def _trim(asset: Path) -> None:
-    """Remove what no function reads: nine tenths of what the requirements install."""
+def _trim(output: Path, asset: Asset) -> None:
+    """Remove what no function reads: of the event path, nine tenths of what the requirements install."""
     unread = [
         part
-        for folder, kept in _KEPT.items()
-        for part in (asset / folder).iterdir()
+        for folder, kept in asset.kept.items()
+        for part in (output / folder).iterdir()
         if not any(part.match(pattern) for pattern in kept)
     ]
-    for part in [*unread, *(part for pattern in _DROPPED for part in asset.glob(pattern))]:
+    for part in [*unread, *(part for pattern in asset.dropped for part in output.glob(pattern))]:
         if part.is_dir():
             shutil.rmtree(part)
         else:
             part.unlink()
 
 
-def _compile(asset: Path, platform: Platform) -> None:
+def _compile(output: Path, platform: Platform) -> None:
     """Ship bytecode that is never checked against its source.
 
     Lambda's /var/task is read-only and the CDK dates every file 1980: ordinary bytecode is stale there, and all of it
@@ -133,7 +115,10 @@ def _compile(asset: Path, platform: Platform) -> None:
         return
     # Isolated from the environment: PYTHONOPTIMIZE, say, would rename the bytecode.
     subprocess.run(
-        [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", asset, asset],
+        [
+            *(python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"),
+            *("-s", output, output),
+        ],
         check=True,
     )
 

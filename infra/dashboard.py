@@ -11,7 +11,7 @@ from functions.routes import TableName
 from infra.alarms import PERIOD, Alarms
 from infra.event_route import EventRoute
 from infra.ingestion import Ingestion
-from infra.metrics import CustomMetrics
+from infra.metrics import FAMILIES, CustomMetrics
 
 _WIDTH = 24
 _FORWARDING = ("Forwarded", "Ignored", "Foreign")
@@ -19,7 +19,7 @@ _OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
 
 
 class Dashboard(Construct):
-    """Rows: health, events and outcomes, lag, failures, queues, cost drivers."""
+    """Rows: health, events and outcomes, lag, failures, queues, reconciliation where there is one, cost drivers."""
 
     def __init__(
         self,
@@ -28,14 +28,15 @@ class Dashboard(Construct):
         *,
         tables: Mapping[TableName, dynamodb.ITableV2],
         ingestion: Ingestion,
-        routes: Mapping[str, EventRoute],
+        routes: Sequence[EventRoute],
         alarms: Alarms,
         metrics: CustomMetrics,
+        reconciles: bool,
     ) -> None:
         super().__init__(scope, construct_id)
-        functions = [route.function for route in routes.values()]
-        dead_letters = [ingestion.dead_letters, *(route.dead_letters for route in routes.values())]
-        queues = [ingestion.queue, *(route.queue for route in routes.values())]
+        functions = [route.function for route in routes]
+        dead_letters = [ingestion.dead_letters, *(route.dead_letters for route in routes)]
+        queues = [ingestion.queue, *(route.queue for route in routes)]
         write_units = [
             table.metric_consumed_write_capacity_units(statistic="Sum", period=PERIOD) for table in tables.values()
         ]
@@ -71,6 +72,7 @@ class Dashboard(Construct):
                 _graph("Unknown states", metrics.metric_by_event("UnknownState"), 3),
                 _graph("Unfinished imports", [metrics.custom_metric("ImportsUnfinished", "Maximum")], 3),
             ],
+            *([_reconciliation(metrics)] if reconciles else []),
             [
                 _graph("Cost: invocations", [function.metric_invocations() for function in functions], 4),
                 _graph("Cost: relay batches", [ingestion.relay.metric_invocations()], 4),
@@ -81,6 +83,24 @@ class Dashboard(Construct):
             ],
         ]
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", widgets=rows)
+
+
+def _reconciliation(metrics: CustomMetrics) -> list[cloudwatch.IWidget]:
+    """What the runs found, by record family, and how long ago the last one began."""
+
+    def by_family(*names: str) -> list[cloudwatch.IMetric]:
+        return [
+            metrics.custom_metric(name, family=family, label=f"{name}, {family}")
+            for name in names
+            for family in FAMILIES
+        ]
+
+    return [
+        _graph("Missing or drifted", by_family("Missing", "Drifted"), 4),
+        _graph("Not corrected", by_family("Undecided", "Behind", "Unknown", "Gone"), 4),
+        _graph("Rows compared, items corrected", by_family("RowsCompared", "Corrected"), 4),
+        _graph("Hours since the last run", [metrics.custom_metric("HoursSinceRun", "Maximum")], 4),
+    ]
 
 
 def _table_failures(tables: Mapping[TableName, dynamodb.ITableV2]) -> list[cloudwatch.IMetric]:

@@ -29,7 +29,14 @@ class LeastPrivilegeFunction(Construct):
         code: lambda_.Code,
         settings: Settings,
         environment: Mapping[str, str],
+        timeout: cdk.Duration | None = None,
+        memory_mib: int | None = None,
+        disk: cdk.Size | None = None,
     ) -> None:
+        """A function; without `timeout` and `memory_mib` with those of the stage's event functions.
+
+        `disk` is the size of its /tmp, by default 512 MiB.
+        """
         super().__init__(scope, construct_id)
         self._settings = settings
         platform = platform_of(settings)
@@ -43,8 +50,9 @@ class LeastPrivilegeFunction(Construct):
             code=code,
             runtime=platform.runtime,
             architecture=platform.architecture,
-            memory_size=settings.memory_mib,
-            timeout=cdk.Duration.seconds(settings.function_timeout_seconds),
+            memory_size=memory_mib or settings.memory_mib,
+            timeout=timeout or cdk.Duration.seconds(settings.function_timeout_seconds),
+            ephemeral_storage_size=disk,
             role=role,
             log_group=log,
             # Without START, END and REPORT, half of the log. Lines of the embedded metric format have no level and
@@ -55,9 +63,9 @@ class LeastPrivilegeFunction(Construct):
             environment={"METRICS_NAMESPACE": settings.metrics_namespace, **environment},
         )
 
-    def allow(self, action: str, resource: str) -> None:
-        """Let the function do `action` to `resource`, an ARN."""
-        self.function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+    def allow(self, action: str, *resources: str) -> None:
+        """Let the function do `action` to `resources`, ARNs."""
+        self.function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=list(resources)))
 
     def consume(self, queue: sqs.IQueue, *, dead_letters: sqs.IQueue, max_concurrency: int) -> None:
         """Hand batches of `queue` to the function, which sends what can never succeed to `dead_letters`."""

@@ -6,6 +6,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from functions.routes import ROUTES
 from infra.alarms import PERIOD
 
+FAMILIES = ("enrollment", "state", "import")
+"""Record families that are compared with Canvas: the values of the dimension `family`."""
+
 
 class CustomMetrics:
     """Metrics of one stage. Their dimensions equal those that the functions record, or an alarm would see nothing."""
@@ -14,16 +17,27 @@ class CustomMetrics:
         self._namespace = namespace
 
     def custom_metric(
-        self, name: str, statistic: str = "Sum", *, event_name: str | None = None, period: cdk.Duration = PERIOD
+        self,
+        name: str,
+        statistic: str = "Sum",
+        *,
+        event_name: str | None = None,
+        family: str | None = None,
+        label: str | None = None,
+        period: cdk.Duration = PERIOD,
     ) -> cloudwatch.Metric:
-        """The metric `name`; those of the event functions have the dimension `event_name`."""
+        """The metric `name`, labelled by its dimension unless `label` is given.
+
+        Those of the event functions have the dimension `event_name`, those of the reconciliation `family`.
+        """
+        dimensions = {"event_name": event_name, "family": family}
         return cloudwatch.Metric(
             namespace=self._namespace,
             metric_name=name,
             statistic=statistic,
-            dimensions_map={"event_name": event_name} if event_name else None,
+            dimensions_map={key: value for key, value in dimensions.items() if value} or None,
             period=period,
-            label=event_name,
+            label=label or event_name or family,
         )
 
     def metric_by_event(
@@ -31,3 +45,7 @@ class CustomMetrics:
     ) -> list[cloudwatch.IMetric]:
         """The metric `name` of each event function."""
         return [self.custom_metric(name, statistic, event_name=route.event_name, period=period) for route in ROUTES]
+
+    def metric_by_family(self, name: str, *, period: cdk.Duration = PERIOD) -> list[cloudwatch.IMetric]:
+        """The metric `name` of each record family that is compared with Canvas."""
+        return [self.custom_metric(name, family=family, period=period) for family in FAMILIES]

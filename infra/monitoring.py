@@ -48,24 +48,28 @@ class Monitoring(Construct):
         self._settings = settings
         self._metrics = CustomMetrics(settings.metrics_namespace)
         self._import_monitor = self._monitor_imports(tables["sis_batches"], code)
-        self._alarms = Alarms(self, "Alarms", settings=settings)
+        self.alarms = Alarms(self, "Alarms", settings=settings)
         self._alarm_on_what_does_not_end("notify", "", settings.notify_after_minutes)
         self._alarm_on_what_does_not_end("page", "Persist", settings.page_after_minutes)
         self._page()
         self._notify()
+        self.topics = list(self.alarms.topics.values())
+        for severity, topic in self.alarms.topics.items():
+            name = f"{severity.capitalize()}TopicArn"
+            cdk.CfnOutput(self, name, value=topic.topic_arn).override_logical_id(name)
+
+    def add_dashboard(self, *, tables: Mapping[TableName, dynamodb.ITableV2]) -> None:
+        """Add the dashboard, which shows every alarm that was added before."""
         Dashboard(
             self,
             "Dashboard",
             tables=tables,
-            ingestion=ingestion,
-            routes=routes,
-            alarms=self._alarms,
+            ingestion=self._ingestion,
+            routes=self._routes,
+            alarms=self.alarms,
             metrics=self._metrics,
+            reconciles=self._settings.reconciliation is not None,
         )
-        self.topics = list(self._alarms.topics.values())
-        for severity, topic in self._alarms.topics.items():
-            name = f"{severity.capitalize()}TopicArn"
-            cdk.CfnOutput(self, name, value=topic.topic_arn).override_logical_id(name)
 
     def _monitor_imports(self, table: dynamodb.ITableV2, code: lambda_.Code) -> lambda_.Function:
         monitor = LeastPrivilegeFunction(
@@ -94,7 +98,7 @@ class Monitoring(Construct):
         period = cdk.Duration.minutes(self._settings.notify_after_minutes)
         metrics = self._metrics
         retried = [*metrics.metric_by_event("Retried", period=period), metrics.custom_metric("Retried", period=period)]
-        self._alarms.add(
+        self.alarms.add(
             f"Retries{suffix}",
             metric_math("SUM", "retried messages", retried, period=period),
             severity=severity,
@@ -103,7 +107,7 @@ class Monitoring(Construct):
         )
         queues = [self._ingestion.queue, *(route.queue for route in self._routes)]
         ages = [queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=PERIOD) for queue in queues]
-        self._alarms.add(
+        self.alarms.add(
             f"QueueDelay{suffix}s" if suffix else "QueueDelay",
             metric_math("MAX", "oldest message", ages),
             severity=severity,
@@ -113,21 +117,21 @@ class Monitoring(Construct):
 
     def _page(self) -> None:
         functions = [*(route.function for route in self._routes), self._ingestion.relay]
-        self._alarms.add(
+        self.alarms.add(
             "FunctionErrors",
             metric_math("SUM", "errors", [function.metric_errors(period=PERIOD) for function in functions]),
             severity="page",
             periods=3,
             meaning="For a quarter hour a function failed as a whole (import, memory, time).",
         )
-        self._alarms.add(
+        self.alarms.add(
             "DeliveriesLost",
             metric_math("SUM", "lost deliveries", [_lost_deliveries(route) for route in self._routes]),
             severity="page",
             meaning="EventBridge could deliver events neither to a queue nor to its dead-letter queue.",
         )
         foreign, forwarded = (self._metrics.custom_metric(name, period=_AN_HOUR) for name in ("Foreign", "Forwarded"))
-        self._alarms.add(
+        self.alarms.add(
             "AllForeign",
             cloudwatch.MathExpression(
                 expression="IF(FILL(foreign, 0) > 0 AND FILL(forwarded, 0) == 0, 1, 0)",
@@ -139,7 +143,7 @@ class Monitoring(Construct):
             meaning="For an hour every event was dropped as foreign: root_account_ids are wrong.",
         )
         if self._settings.canvas_connected:
-            self._alarms.add(
+            self.alarms.add(
                 "NoEvents",
                 self._ingestion.queue.metric_number_of_messages_sent(statistic="Sum", period=_AN_HOUR),
                 severity="page",
@@ -156,25 +160,25 @@ class Monitoring(Construct):
             queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=PERIOD)
             for queue in dead_letters
         ]
-        self._alarms.add(
+        self.alarms.add(
             "DeadLetters",
             metric_math("SUM", "dead-lettered messages", visible),
             severity="notify",
             meaning="Messages are in a dead-letter queue, not in the tables.",
         )
-        self._alarms.add(
+        self.alarms.add(
             "Foreign",
             metrics.custom_metric("Foreign"),
             severity="notify",
             meaning="Somebody delivers events of another school's shard.",
         )
-        self._alarms.add(
+        self.alarms.add(
             "UnknownStates",
             metric_math("SUM", "unknown states", metrics.metric_by_event("UnknownState")),
             severity="notify",
             meaning="Canvas sent a state that we do not know: it has changed.",
         )
-        self._alarms.add(
+        self.alarms.add(
             "EventLag",
             metric_math("MAX", "event lag p99", metrics.metric_by_event("EventLag", "p99")),
             severity="notify",
@@ -182,13 +186,13 @@ class Monitoring(Construct):
             periods=3,
             meaning=f"For a quarter hour one event in a hundred was over {settings.event_lag_minutes} minutes late.",
         )
-        self._alarms.add(
+        self.alarms.add(
             "StuckImports",
             metrics.custom_metric("ImportsStuck", period=_AN_HOUR),
             severity="notify",
             meaning=f"An unfinished import has had no event for {settings.stuck_import_hours} hours.",
         )
-        self._alarms.add(
+        self.alarms.add(
             "ImportMonitorErrors",
             self._import_monitor.metric_errors(period=_AN_HOUR),
             severity="notify",

@@ -1,7 +1,6 @@
 """What an operator may do: exactly the requests of the command line `ops`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -14,7 +13,9 @@ from functions.routes import TableName
 from infra.data_stack import ROSTER_INDEXES, UNFINISHED_INDEX
 from infra.event_route import EventRoute
 from infra.ingestion import Ingestion
+from infra.reconciliation import ReconciliationRuns
 from infra.settings import Settings
+from infra.wildcards import acknowledge_wildcards
 
 
 class OperatorsPolicy(Construct):
@@ -33,6 +34,7 @@ class OperatorsPolicy(Construct):
         ingestion: Ingestion,
         routes: Mapping[str, EventRoute],
         topics: Sequence[sns.ITopic],
+        reconciliation: ReconciliationRuns | None,
         settings: Settings,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -83,6 +85,7 @@ class OperatorsPolicy(Construct):
                 ],
                 ["*"],
             ),
+            *([] if reconciliation is None else reconciliation.operators_requests()),
         ]
         self.policy = iam.ManagedPolicy(
             self,
@@ -90,24 +93,8 @@ class OperatorsPolicy(Construct):
             description="Lets an operator run the command line of this stage: look, redrive, replay, verify.",
             statements=[iam.PolicyStatement(actions=actions, resources=resources) for actions, resources in allowed],
         )
-        wildcards = [resource for _, resources in allowed for resource in resources if _is_wildcard(resource)]
-        cdk.Validations.of(self.policy).acknowledge(
-            *(
-                cdk.Acknowledgment(
-                    id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{_as_found(stack.resolve(resource))}]",
-                    reason="For the generated part of a name, or for a request that knows no resource.",
-                )
-                for resource in wildcards
-            )
+        acknowledge_wildcards(
+            self.policy,
+            (resource for _, resources in allowed for resource in resources if resource.endswith("*")),
+            reason="For the generated part of a name, or for a request that knows no resource.",
         )
-
-
-def _is_wildcard(resource: str) -> bool:
-    return resource.endswith("*")
-
-
-def _as_found(resource: Any) -> str:
-    """`resource` as cdk-nag writes it: a reference as `<LogicalId>`."""
-    if isinstance(resource, str):
-        return resource
-    return "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in resource["Fn::Join"][1])

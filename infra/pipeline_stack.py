@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_events as events
 
 from functions.routes import ROUTES, Route
-from infra.bundling import functions_code
+from infra.bundling import functions_code, reconciliation_code
 from infra.data_stack import DataStack
 from infra.event_route import EventRoute
 from infra.ingestion import Ingestion
@@ -14,6 +14,7 @@ from infra.monitoring import Monitoring
 from infra.operators import OperatorsPolicy
 from infra.platform import platform_of
 from infra.published_names import publish
+from infra.reconciliation import ReconciliationRuns
 from infra.retention import removal_policy
 from infra.settings import Settings
 
@@ -66,6 +67,8 @@ class PipelineStack(cdk.Stack):
             code=code,
             settings=settings,
         )
+        reconciliation = self._reconciliation(data, bus, monitoring, settings)
+        monitoring.add_dashboard(tables=data.tables)
         operators = OperatorsPolicy(
             self,
             "Operators",
@@ -74,6 +77,7 @@ class PipelineStack(cdk.Stack):
             ingestion=self.ingestion,
             routes=self.routes,
             topics=monitoring.topics,
+            reconciliation=reconciliation,
             settings=settings,
         )
         for name, value in (
@@ -82,6 +86,26 @@ class PipelineStack(cdk.Stack):
             ("OperatorsPolicyArn", operators.policy.managed_policy_arn),
         ):
             publish(self, name, value, settings=settings)
+
+    def _reconciliation(
+        self, data: DataStack, bus: events.IEventBus, monitoring: Monitoring, settings: Settings
+    ) -> ReconciliationRuns | None:
+        """The comparison with Canvas, where the stage has settings for it."""
+        if settings.reconciliation is None:
+            return None
+        runs = ReconciliationRuns(
+            self,
+            "Reconciliation",
+            tables=data.tables,
+            bus=bus,
+            routes=self.routes,
+            alarms=monitoring.alarms,
+            code=reconciliation_code(platform_of(settings)),
+            settings=settings,
+            reconciliation=settings.reconciliation,
+        )
+        publish(self, "ReconciliationStateMachineArn", runs.state_machine.state_machine_arn, settings=settings)
+        return runs
 
     def _forward_only_what_arrives(self) -> None:
         """Create the relay and its mapping after every rule and queue policy.

@@ -3,12 +3,13 @@
 import difflib
 import json
 import math
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 PROJECT = "canvas-live-state"
@@ -23,6 +24,14 @@ _MOST_RECEIVES = 1000
 
 _EMULATOR_TIMEOUT_SECONDS = 20
 
+_SHARD = 10**13
+"""A global id is `shard * 10**13 + local id`. Source: `Shard::IDS_PER_SHARD` of switchman, which Canvas uses."""
+
+_DEAD_LETTER_DAYS = 14
+"""How long a dead-lettered event waits for its redrive (`infra/queues.py`)."""
+
+_LEAST_WINDOW_DAYS = 15
+
 LogDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
@@ -32,6 +41,8 @@ Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:")]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 GlobalId = Annotated[str, Field(pattern=r"^[1-9][0-9]{13,18}$")]
 """Not a local id: every event would be of another shard, and be dropped."""
+SecretArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+$")]
+"""With the six random characters at its end or without them: Secrets Manager finds the secret by both."""
 Positive = Annotated[int, Field(ge=1)]
 Concurrency = Annotated[int, Field(ge=2, le=1000)]
 """Source: Lambda API reference, "ScalingConfig", `MaximumConcurrency`."""
@@ -39,6 +50,65 @@ Concurrency = Annotated[int, Field(ge=2, le=1000)]
 
 class StageError(ValueError):
     """Raised where `stages.toml` has no such stage, or a setting that cannot be deployed. The text says what to do."""
+
+
+def _base_url(url: str) -> str:
+    """The URL without a slash at its end.
+
+    Raises:
+        PydanticCustomError: it is not a scheme and a host. The text does not repeat it: it may hold credentials.
+    """
+    match = re.fullmatch(r"(https?)://([a-z0-9.-]+)(:\d+)?/?", url, flags=re.IGNORECASE)
+    if match is None:
+        raise PydanticCustomError("base_url", "must be https://HOST, without a path, a query or credentials")
+    if match[1].lower() == "http" and match[2] != "127.0.0.1":
+        raise PydanticCustomError("base_url", "must begin with https://")
+    return url.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+
+class Reconciliation(BaseModel):
+    """The comparison with Canvas: the table `reconciliation` of a stage. Every key: docs/deployment.md#reconciliation.
+
+    A stage without it has not one resource of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    root_account_id: GlobalId
+    canvas_url: BaseUrl
+    canvas_secret_arn: SecretArn
+    canvas_data_secret_arn: SecretArn
+    canvas_data_url: BaseUrl = "https://api-gateway.instructure.com"
+
+    schedule_hours: Positive = 24
+    window_days: Annotated[int, Field(ge=_LEAST_WINDOW_DAYS)] = 22
+    margin_hours: Annotated[int, Field(ge=1, le=167)] = 10
+    """Less than the seven days after which a row counts as settled in any case."""
+    correction_limit: Annotated[int, Field(ge=0)] = 1000
+    correction_limit_percent: Annotated[int, Field(ge=0, le=100)] = 5
+    corrections_per_second: Annotated[int, Field(ge=2)] = 300
+    drift_alarm: Positive = 100
+
+    @model_validator(mode="after")
+    def _window_is_long_enough(self) -> Self:
+        days = _DEAD_LETTER_DAYS + math.ceil(self.schedule_hours / 24)
+        if self.window_days < days:
+            raise PydanticCustomError(
+                "window",
+                "window_days is {window} and schedule_hours is {hours}: a change can come to light {dead_letter} days "
+                "after it, when its event is redriven, and must still be in the window of the next run. Choose "
+                "window_days of at least {days}",
+                {
+                    "window": self.window_days,
+                    "hours": self.schedule_hours,
+                    "dead_letter": _DEAD_LETTER_DAYS,
+                    "days": days,
+                },
+            )
+        return self
 
 
 class Settings(BaseModel):
@@ -75,6 +145,8 @@ class Settings(BaseModel):
     warm_write_units: Annotated[int, Field(ge=4000)] | None = None
     warm_read_units: Annotated[int, Field(ge=12000)] | None = None
 
+    reconciliation: Reconciliation | None = None
+
     keeps_data: bool = True
     log_days: LogDays = 90
     archive_days: Annotated[int, Field(ge=0)] = 30
@@ -105,7 +177,40 @@ class Settings(BaseModel):
                     "hours": _MOST_RECEIVES * self.visibility_seconds // 3600,
                 },
             )
+        if self.reconciliation is not None:
+            self._can_be_compared(self.reconciliation)
         return self
+
+    def _can_be_compared(self, reconciliation: Reconciliation) -> None:
+        shard = int(reconciliation.root_account_id) // _SHARD
+        if self.root_account_ids and shard not in {int(school) // _SHARD for school in self.root_account_ids}:
+            raise PydanticCustomError(
+                "shard",
+                "reconciliation.root_account_id is of shard {shard}, and no school of root_account_ids is: its events "
+                "would be dropped",
+                {"shard": shard},
+            )
+        for key in ("canvas_url", "canvas_data_url"):
+            if not self.runs_on_emulator and not getattr(reconciliation, key).lower().startswith("https:"):
+                raise PydanticCustomError("base_url", "reconciliation.{key} must begin with https://", {"key": key})
+
+    def compared_with(self, canvas_url: str) -> Self:
+        """This stage of the emulator, compared with the double of Canvas at `canvas_url`, whose port is any free one.
+
+        Raises:
+            StageError: it is not a stage of the emulator, it is compared with nothing, or this is no such URL.
+        """
+        if not self.runs_on_emulator or self.reconciliation is None:
+            raise StageError(
+                f"The context canvas_url is for stages of the emulator that have reconciliation settings. Stage "
+                f"{self.stage} takes its URLs from stages.toml."
+            )
+        try:
+            url = _base_url(canvas_url)
+        except PydanticCustomError as error:
+            raise StageError(f"The context canvas_url {error.message()}.") from None
+        double = self.reconciliation.model_copy(update={"canvas_url": url, "canvas_data_url": url})
+        return self.model_copy(update={"reconciliation": double})
 
     @property
     def metrics_namespace(self) -> str:
@@ -165,8 +270,19 @@ def stage_settings(stage: str, file: Path = _FILE) -> Settings:
 
 def _sentence(problem: Any) -> str:
     """What is wrong with one setting."""
+    *tables, key = problem["loc"] or ("",)
     path = ".".join(map(str, problem["loc"]))
-    if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(path, Settings.model_fields, n=1)
-        return f"{path} is not a setting" + (f": did you mean {close[0]}?" if close else "")
-    return f"{path}: {problem['msg']}, not {problem['input']!r}" if path else str(problem["msg"])
+    match problem["type"]:
+        case "missing":
+            return f"{path} is missing"
+        case "extra_forbidden":
+            model = Reconciliation if tables == ["reconciliation"] else Settings
+            close = difflib.get_close_matches(str(key), model.model_fields, n=1)
+            meant = ".".join([*map(str, tables), *close])
+            return f"{path} is not a setting" + (f": did you mean {meant}?" if close else "")
+        case "base_url":
+            return f"{path} {problem['msg']}".lstrip()
+        case "window":
+            return f"{path}.{problem['msg']}"
+        case _:
+            return f"{path}: {problem['msg']}, not {problem['input']!r}" if path else str(problem["msg"])

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from infra.settings import StageError
 from ops.aws_errors import explain
-from ops.commands import dead_letters, events, health, local_stage, state
+from ops.commands import dead_letters, events, health, local_stage, reconciliation, state
 from ops.failure import OperatorError
 
 app = typer.Typer(help="Operate the state of Canvas enrollments and SIS imports.", no_args_is_help=True)
@@ -21,6 +21,9 @@ for command in (
     events.publish,
     events.replay,
     dead_letters.redrive,
+    reconciliation.backfill,
+    reconciliation.reconcile,
+    reconciliation.drift,
     state.close_import,
 ):
     app.command()(command)

@@ -8,20 +8,21 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.rule import Rule
 
-from ops import story, tables
+from ops import silent_change, story, tables
 from ops.activity import Activities, activity_of, activity_table, total
 from ops.dead_letters import DeadLetterBatch, dead_letter_queues, summary_table
 from ops.failure import OperatorError
+from ops.local.canvas import DoubleOfCanvas
 from ops.local.emulator import LOG
 from ops.publishing import Event, publish
 from ops.stage import Stage
 
 _EVENTS_PER_SECOND = 10
-_PATIENCE_SECONDS = 20
+_PATIENCE_SECONDS = 60
 
 
-def run(stage: Stage, console: Console) -> None:
-    """Publish the story to `stage`, wait until every event is processed, and show the result.
+def run(stage: Stage, canvas: DoubleOfCanvas, console: Console) -> None:
+    """Publish the story to `stage`, show the result, and compare the tables with `canvas`.
 
     Raises:
         OperatorError: the tables do not hold the end of the story.
@@ -40,6 +41,7 @@ def run(stage: Stage, console: Console) -> None:
     outcomes = _wait_for_outcomes(stage, console, expected=deliveries, since=started)
     _show(stage, console, outcomes, missing=deliveries - total(outcomes))
     _check(stage, history)
+    silent_change.run(stage, canvas, console)
 
 
 def _publish(stage: Stage, console: Console, title: str, events: Sequence[Event]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from functions.canvas.fields import format_timestamp
-from functions.routes import CORRECTION_SOURCE
 from ops.failure import OperatorError
 from ops.rate_limit import rate_limited
 from ops.stage import Stage
+from reconciliation.correction import Correction
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -58,23 +58,14 @@ def publish_correction(
     Raises:
         OperatorError: the event bus does not accept it.
     """
-    metadata = {
-        "event_name": event_name,
-        "event_time": format_timestamp(event_time),
-        "root_account_id": root_account_id,
-        "producer": CORRECTION_SOURCE,
-    }
-    events: EventBridgeClient = stage.client("events")
-    answer = events.put_events(
-        Entries=[
-            {
-                "EventBusName": stage.event_bus,
-                "Source": CORRECTION_SOURCE,
-                "DetailType": event_name,
-                "Detail": json.dumps({"metadata": metadata, "body": body}),
-            }
-        ]
+    correction = Correction(
+        event_name=event_name,
+        event_time=format_timestamp(event_time),
+        root_account_id=root_account_id,
+        body=body,
     )
+    events: EventBridgeClient = stage.client("events")
+    answer = events.put_events(Entries=[correction.entry(stage.event_bus)])
     if answer["FailedEntryCount"]:
         raise OperatorError(f"The event bus did not accept the event ({answer['Entries'][0]['ErrorCode']}). Try again.")
 

@@ -173,7 +173,7 @@ def local_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStage
     home = tmp_path_factory.mktemp("local")
     stage = LocalStage({"OPS_LOCAL": str(home)})
     try:
-        stage.ops("up")
+        stage.ops("up", "--enrollments", "60")
         lines = (home / "env").read_text().splitlines()
         variables = (line.removeprefix("export ").split("=", 1) for line in lines)
         # For a shell to expand; ours has it already.

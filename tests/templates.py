@@ -1,5 +1,7 @@
 """Finding things in a synthesised template."""
 
+import json
+
 
 def of_type(template, resource_type):
     """The properties of every resource of one type, by logical id."""
@@ -53,3 +55,26 @@ def ingestion_queue(template):
         logical_id for logical_id, queue in of_type(template, "AWS::SQS::Queue").items() if "QueueName" in queue
     )
     return logical_id
+
+
+def run_functions(template):
+    """The functions of the reconciliation, by step, and the logical id of each."""
+    return {
+        function["Handler"].split(".")[2]: (logical_id, function)
+        for logical_id, function in of_type(template, "AWS::Lambda::Function").items()
+        if function["Handler"].startswith("reconciliation.")
+    }
+
+
+def definition_of(template):
+    """The definition of the state machine. A function is named by its step, another resource by its logical id."""
+    (machine,) = of_type(template, "AWS::StepFunctions::StateMachine").values()
+    steps = {logical_id: step for step, (logical_id, _) in run_functions(template).items()}
+
+    def text(part):
+        if isinstance(part, str):
+            return part
+        logical_id = part.get("Ref") or part["Fn::GetAtt"][0]
+        return steps.get(logical_id, logical_id)
+
+    return json.loads("".join(map(text, machine["DefinitionString"]["Fn::Join"][1])))

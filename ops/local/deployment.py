@@ -1,5 +1,7 @@
 """Deploys the stacks to the emulator with the CDK command line."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import boto3
 
 from infra.settings import stage_settings
 from ops.failure import OperatorError
+from ops.local.canvas import DoubleOfCanvas
 from ops.local.checkout import ENV_FILE, LOCAL, ROOT
 from ops.local.emulator import ACCOUNT, REGION, Emulator
 from ops.local.emulator_gaps import fill_gaps
@@ -24,13 +27,16 @@ _CDK_ENVIRONMENT = {"CI": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"}
 Report = Callable[[str], None]
 
 
-def deploy(emulator: Emulator, *, report: Report) -> Stage:
+def deploy(emulator: Emulator, canvas: DoubleOfCanvas, *, report: Report) -> Stage:
     """Bootstrap the emulator's account and deploy all stacks to it; `report` is called with each step.
+
+    The stage is compared with `canvas`.
 
     Raises:
         OperatorError: the CDK command line failed.
     """
     _LOG.write_text("")
+    _write_secrets(_stage(emulator))
     # Not in the folder of cdk.json, or it would synthesise the app first.
     _cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}", folder=LOCAL, report=report)
     _cdk(
@@ -39,6 +45,7 @@ def deploy(emulator: Emulator, *, report: Report) -> Stage:
         "--all",
         *("--require-approval", "never"),
         *("--context", f"stage={STAGE}"),
+        *("--context", f"canvas_url={canvas.url}"),
         *("--output", str(LOCAL / "cdk.out")),
         folder=ROOT,
         report=report,
@@ -69,6 +76,24 @@ def _stage(emulator: Emulator) -> Stage:
         aws_secret_access_key=emulator.environment["AWS_SECRET_ACCESS_KEY"],
     )
     return Stage(stage_settings(STAGE), session, endpoint=emulator.endpoint)
+
+
+def _write_secrets(stage: Stage) -> None:
+    """Create the secrets that the stage names in stages.toml. Safe to repeat."""
+    # Only what `make setup` installs has what the double needs.
+    from testbed.canvas.dap import CLIENT_ID, CLIENT_SECRET  # noqa: PLC0415
+    from testbed.canvas.rest import TOKEN  # noqa: PLC0415
+
+    reconciliation = stage.settings.reconciliation
+    assert reconciliation is not None
+    secrets = stage.client("secretsmanager")
+    for arn, secret in (
+        (reconciliation.canvas_secret_arn, {"token": TOKEN}),
+        (reconciliation.canvas_data_secret_arn, {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}),
+    ):
+        # arn:…:secret:<name>
+        with contextlib.suppress(secrets.exceptions.ResourceExistsException):
+            secrets.create_secret(Name=arn.rpartition(":")[2], SecretString=json.dumps(secret))
 
 
 def _cdk(emulator: Emulator, command: str, *arguments: str, folder: Path, report: Report) -> None:

@@ -1,31 +1,29 @@
 """The emulator: MiniStack, a whole AWS in one process, started and stopped by its recorded process id."""
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Self
 
 from ops.failure import OperatorError
 from ops.local.checkout import INSTALLED, LOCAL
+from ops.local.process import is_server, start_server, stop_server
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
 _PYTHON = INSTALLED / "emulator-venv" / "bin" / "python"
+_PROGRAM = Path(__file__).with_name("ministack_with_error_types.py")
 _STATE = LOCAL / "emulator.json"
 _TEMPORARY = LOCAL / "tmp"
 LOG = LOCAL / "emulator.log"
 _START_SECONDS = 60
-_STOP_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Emulator:
             recorded = cls(**json.loads(_STATE.read_text()))
         except FileNotFoundError:
             return None
-        return recorded if recorded._is_ours() else None
+        return recorded if is_server(recorded.pid, str(_PYTHON)) else None
 
     @classmethod
     def start(cls) -> Self:
@@ -71,26 +69,20 @@ class Emulator:
         shutil.rmtree(_TEMPORARY, ignore_errors=True)
         _TEMPORARY.mkdir(parents=True)
         port = _free_port()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        with LOG.open("w") as log:
-            process = subprocess.Popen(
-                [_PYTHON, "-m", "ministack"],
-                env=environment
-                | {
-                    "AUTH": "true",
-                    # It unpacks the functions there, half a gigabyte in a demo, and leaves them behind.
-                    "TMPDIR": str(_TEMPORARY),
-                    "BIND_HOST": "127.0.0.1",
-                    "GATEWAY_PORT": str(port),
-                    "MINISTACK_HOST": "127.0.0.1",
-                    "SFTP_ENABLED": "0",
-                    "IOT_MTLS_ENABLED": "0",
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = start_server(
+            [_PYTHON, _PROGRAM],
+            environment={
+                "AUTH": "true",
+                # It unpacks the functions there, half a gigabyte in a demo, and leaves them behind.
+                "TMPDIR": str(_TEMPORARY),
+                "BIND_HOST": "127.0.0.1",
+                "GATEWAY_PORT": str(port),
+                "MINISTACK_HOST": "127.0.0.1",
+                "SFTP_ENABLED": "0",
+                "IOT_MTLS_ENABLED": "0",
+            },
+            log=LOG,
+        )
         emulator = cls(pid=process.pid, port=port)
         _STATE.write_text(json.dumps(asdict(emulator)))
         deadline = time.monotonic() + _START_SECONDS
@@ -103,35 +95,9 @@ class Emulator:
 
     def stop(self) -> None:
         """End the emulator and the functions that it runs, and wait until they are gone."""
-        for stop_signal in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.pid, stop_signal)
-            except ProcessLookupError:
-                break
-            if self._is_gone_within(_STOP_SECONDS):
-                break
+        stop_server(self.pid)
         _STATE.unlink(missing_ok=True)
         shutil.rmtree(_TEMPORARY, ignore_errors=True)
-
-    def _is_gone_within(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            # Where this very process started it, the dead child must be waited for.
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, os.WNOHANG)
-            try:
-                os.killpg(self.pid, 0)
-            except ProcessLookupError:
-                return True
-            time.sleep(0.1)
-        return False
-
-    def _is_ours(self) -> bool:
-        """Whether the recorded process is still the emulator, and not another program with a reused id."""
-        command = subprocess.run(
-            ["ps", "-o", "args=", "-p", str(self.pid)], check=False, capture_output=True, text=True
-        ).stdout
-        return str(_PYTHON) in command
 
     def _answers(self) -> bool:
         try:

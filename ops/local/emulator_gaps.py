@@ -8,7 +8,8 @@ Added through its API after each deployment:
 Left out of stage `local`:
 
 - Alarms with metric math, which CloudFormation refuses (`infra/alarms.py`).
-- TLS-only queue policies: the emulator speaks plain HTTP (`infra/queues.py`).
+- TLS-only policies of queues, topics and the bucket of runs: the emulator speaks plain HTTP.
+- The schedules of the reconciliation: they are there, and disabled (`infra/reconciliation.py`).
 
 Different from AWS:
 
@@ -20,6 +21,11 @@ Different from AWS:
 - SQS answers a short poll completely, and has no `StartMessageMoveTask`.
 - The archive has an event at once; a replay ignores `FilterArns` and delivers to every rule.
 - CloudWatch records no actions in the history of an alarm.
+- Every error of a function has the type `Runtime.HandlerError`, by which Step Functions could tell none from another:
+  `ops/local/ministack_with_error_types.py` corrects that.
+- A state machine acts with the rights of the account, not with those of its role. It may run for any time, and a map
+  that is being run ends before `StopExecution` takes effect.
+- A bucket keeps its objects for ever: CloudFormation leaves out the lifecycle rules.
 """
 
 import json

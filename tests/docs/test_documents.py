@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from functions.routes import EVENT_NAMES
-from infra.settings import Settings, stage_settings
+from infra.settings import Reconciliation, Settings, stage_settings
 from ops.verify.synthetic import PRODUCER, SIS_BATCH_ID, ReservedKeys
 from tests.canvas import ROOT
 from tests.local_stage import eventually
@@ -25,7 +25,7 @@ DATA_MODEL, DEPLOYMENT, OPERATIONS = (
 )
 SOURCES = [
     ROOT / "stages.toml",
-    *(path for folder in ("functions", "infra", "ops") for path in (ROOT / folder).rglob("*.py")),
+    *(path for folder in ("functions", "infra", "ops", "reconciliation") for path in (ROOT / folder).rglob("*.py")),
 ]
 
 
@@ -116,6 +116,17 @@ def test_every_setting_of_a_stage_is_documented_with_its_default():
     assert documented == {name: written(default) for name, default in defaults.items()}
 
 
+def test_every_setting_of_a_reconciliation_is_documented_with_its_default():
+    documented = {
+        name: default.strip("`") for name, (default, *_) in rows(text_of(DEPLOYMENT, "Reconciliation")).items()
+    }
+    settings = Reconciliation.model_fields.items()
+    assert documented.keys() == dict(settings).keys()
+    for name, field in settings:
+        expected = "required" if field.is_required() else str(field.default)
+        assert documented[name] == ("Instructure's" if name == "canvas_data_url" else expected)
+
+
 def written(default):
     """The text of a default, as the guide writes it."""
     if isinstance(default, bool):
@@ -123,11 +134,12 @@ def written(default):
     return f"{default:,}" if isinstance(default, int) else str(default or "none")
 
 
-def test_the_example_of_a_stage_can_be_deployed(tmp_path):
-    (example,) = blocks(text_of(DEPLOYMENT), "toml")
+@pytest.mark.parametrize(("section", "stage"), [("Stages", "beta"), ("Reconciliation", "prod")])
+def test_the_examples_of_stages_can_be_deployed(section, stage, tmp_path):
+    (example,) = blocks(text_of(DEPLOYMENT, section), "toml")
     file = tmp_path / "stages.toml"
     file.write_text(example)
-    assert stage_settings("beta", file).region == "ca-central-1"
+    assert stage_settings(stage, file).stage == stage
 
 
 def test_the_readme_names_every_event():
@@ -188,7 +200,7 @@ def test_status_says_what_is_wrong_and_exits_so(local_stage, examples):
 def test_every_ops_command_of_the_readme_runs(local_stage, examples):
     text = text_of(ROOT / "README.md")
     lines = [line for block in blocks(text, "sh") for line in block.splitlines() if "/ops " in line]
-    assert len(lines) == 6
+    assert len(lines) == 9
     for line in lines:
         local_stage.run("bash", "-euc", line)
 

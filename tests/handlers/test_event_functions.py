@@ -12,7 +12,8 @@ from functions.canvas.fields import format_timestamp
 from functions.projection.change import Outcome
 from functions.projection.table import Table
 from functions.runtime import setting
-from tests.canvas import EVENT_NAMES, example, on_the_bus, without
+from tests.canvas import EVENT_NAMES, example, on_the_bus, retried, sqs_batch, without
+from tests.context import FunctionContext
 
 
 @pytest.fixture
@@ -103,6 +104,18 @@ def test_an_event_in_order_is_one_request_and_is_counted_with_its_lag(tables, de
     assert metrics.pop("EventLag") == pytest.approx(60_000, abs=30_000)
     assert metrics == {"event_name": event_name, "Applied": 1}
     assert log == []
+
+
+def test_a_correction_is_counted_without_lag_since_its_time_is_that_of_what_it_corrects(tables, handlers, output):
+    # GIVEN a correction of a row that is hours old
+    correction = on_the_bus(example("enrollment_updated", metadata=ago(minutes=600)), "enrollment_updated")
+
+    # WHEN it is delivered
+    batch = sqs_batch(json.dumps(correction | {"source": "canvas-live-state"}))
+    assert retried(handlers["enrollment_updated"](batch, FunctionContext())) == []
+
+    # THEN it is applied as any event
+    assert output.metrics() == {"event_name": "enrollment_updated", "Applied": 1}
 
 
 def test_a_batch_of_ten_items_is_ten_requests(tables, deliver, requests):

@@ -7,6 +7,7 @@ from cfnlint import ManualArgs
 from cfnlint.api import lint
 
 from tests.conftest import synthesise
+from tests.infra.conftest import RECONCILED
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +16,7 @@ REGIONS = ["us-east-1", "ca-central-1"]
 WRITTEN_BY_THE_CDK = ["W3005"]
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
+@pytest.mark.parametrize("stage", ["dev", "prod", pytest.param(RECONCILED, id="compared with Canvas")])
 def test_cfn_lint_finds_nothing(stage):
     templates = synthesise(stage)
     config = ManualArgs(regions=REGIONS, ignore_checks=WRITTEN_BY_THE_CDK)

@@ -80,12 +80,12 @@ def test_an_alarm_reaches_the_topic_of_its_severity_which_admits_cloudwatch(prod
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-@pytest.mark.parametrize("name", sorted(PAGES | NOTIFICATIONS))
-def test_an_alarm_says_its_severity_its_meaning_and_its_section_of_the_runbook(alarms, name):
-    severity, meaning, anchor = re.fullmatch(
-        r"(page|notify): (.+\.) Runbook: docs/operations\.md#([a-z-]+)", alarms[name]["AlarmDescription"]
+def assert_has_a_runbook(alarm, severity):
+    """The description of `alarm` says its severity and meaning, and names a complete section of the runbook."""
+    said, meaning, anchor = re.fullmatch(
+        r"(page|notify): (.+\.) Runbook: docs/operations\.md#([a-z-]+)", alarm["AlarmDescription"]
     ).groups()
-    assert severity == ("page" if name in PAGES else "notify")
+    assert said == severity
     assert len(meaning) > 20
     sections = re.split(r"^### ", (ROOT / "docs/operations.md").read_text(), flags=re.MULTILINE)[1:]
     section = {re.sub(r"[^a-z0-9-]", "", s.split("\n")[0].lower().replace(" ", "-")): s for s in sections}[anchor]
@@ -94,6 +94,11 @@ def test_an_alarm_says_its_severity_its_meaning_and_its_section_of_the_runbook(a
         assert part in section
     for command in re.findall(r"`(ops [^`]+)`", section):
         assert "--stage" in command
+
+
+@pytest.mark.parametrize("name", sorted(PAGES | NOTIFICATIONS))
+def test_an_alarm_says_its_severity_its_meaning_and_its_section_of_the_runbook(alarms, name):
+    assert_has_a_runbook(alarms[name], "page" if name in PAGES else "notify")
 
 
 @pytest.mark.parametrize(("name", "minutes"), [("Retries", 15), ("RetriesPersist", 60)])

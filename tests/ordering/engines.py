@@ -152,8 +152,12 @@ def moto_server() -> Iterator[str]:
     moto, lock = DomainDispatcherApplication(create_backend_app), Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *exception: Any) -> Any:
+            # The server adds its own: two are an error to the fault proxy's client.
+            return start_response(status, [header for header in headers if header[0].lower() != "server"], *exception)
+
         with lock:
-            return moto(environ, start_response)
+            return moto(environ, start)
 
     server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=MotoRequestHandler)
     thread = Thread(target=server.serve_forever)

@@ -3,6 +3,8 @@
 They are shuffled within a window, some are sent twice, some are invalid, and one request in twenty to DynamoDB fails.
 What the functions report is delivered again. They run as deployed, in so many processes that the pauses between the
 SDK's attempts, most of a failing batch's time, leave no processor idle.
+
+Afterwards the properties of the reconciliation are held against more histories than `make test` has time for.
 """
 
 import random
@@ -19,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from testbed.reconciliation import properties
 from tests.ordering.engines import Engine, dynamodb_local, dynamodb_local_engine
 from tests.ordering.histories import Fact, random_history, spoil
 from tests.ordering.microburst import faults, microburst
@@ -74,9 +77,15 @@ def main(
     events: Annotated[int, typer.Option(help="how many events happen, before duplicates")] = 50_000,
     seed: Annotated[int, typer.Option(help="the history and its order")] = 1,
     workers: Annotated[int, typer.Option(help="how many processes deliver at once")] = _WORKERS,
+    histories: Annotated[int, typer.Option(help="of the reconciliation, for each property")] = 200,
 ) -> None:
-    """Run the soak and print its closing table; exit status 1 where an event was lost or an item differs."""
-    from tests.conftest import synthesise  # not for every worker, which imports this module, too
+    """Run the soak and print its closing table; exit status 1 where an event was lost or an item differs.
+
+    Then play histories of the reconciliation; one of which a property does not hold is printed, and ends the soak.
+    """
+    # Not for every worker, which imports this module, too.
+    from tests.conftest import synthesise
+    from tests.reconciliation.worlds import local_stage, prove
 
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -94,6 +103,15 @@ def main(
     for name, number in report.items():
         table.add_row(name, f"{number:,}")
     console.print(table)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        local_stage(synthesise("prod").data, Path(folder, "dynamodb-local.log")) as stage,
+    ):
+        for name in ("NEVER_SET_BACK", "ENDS_RIGHT", "COUNTS_ARE_THE_DIFFERENCE", "DAILY_RUNS_SUFFICE"):
+            with console.status(f"{name}: {histories:,} histories"):
+                worlds = prove(getattr(properties, name), stage, examples=histories)
+            corrected = sum(world.corrected for world in worlds)
+            console.print(f"{name}: holds of {histories:,} histories, with {corrected:,} attributes corrected")
     sys.exit(1 if report["lost"] or report["items differing from the oracle"] else 0)
 
 

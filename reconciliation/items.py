@@ -1,0 +1,82 @@
+"""Reads many items of a table by their keys.
+
+Eventually consistent, at half the price. An item as it was a moment ago can only be older: a row that differs from it
+becomes a correction that the guarded write refuses where the item is newer; one that equals it is compared again by
+every run of the next 22 days.
+"""
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from functions.projection.change import AttributeValue
+from reconciliation.aws import aws_client
+from reconciliation.failure import TemporaryFailure
+
+Item = dict[str, AttributeValue]
+
+KEYS_PER_REQUEST = 100
+"""Of one BatchGetItem. Source: DynamoDB API reference, "BatchGetItem"."""
+
+_ATTEMPTS = 10
+_LONGEST_WAIT_SECONDS = 10.0
+
+
+def read_items(table: str, keys: Sequence[Item], attributes: Sequence[str]) -> Iterator[Item]:
+    """The items of `table` that exist under `keys`, at most 100 and each once, in any order.
+
+    Raises:
+        TemporaryFailure: DynamoDB does not process all keys however often it is asked.
+    """
+    placeholders = [f"#{number}" for number in range(len(attributes))]
+    unprocessed: dict[str, Any] = {
+        table: {
+            "Keys": [_serialised(key) for key in keys],
+            # Names need a placeholder: `type` and `state` are reserved words.
+            "ExpressionAttributeNames": dict(zip(placeholders, attributes, strict=True)),
+            "ProjectionExpression": ", ".join(placeholders),
+        }
+    }
+    attempts_without_progress = 0
+    while True:
+        left = len(unprocessed[table]["Keys"])
+        answer = aws_client("dynamodb").batch_get_item(RequestItems=unprocessed)
+        yield from map(_deserialised, answer["Responses"].get(table, ()))
+        unprocessed = answer.get("UnprocessedKeys") or {}
+        if not unprocessed:
+            return
+        attempts_without_progress += 1
+        if len(unprocessed[table]["Keys"]) < left:
+            attempts_without_progress = 0
+        elif attempts_without_progress == _ATTEMPTS:
+            raise TemporaryFailure(f"DynamoDB does not read table {table}: it is throttled. Try again later.")
+        # With jitter, or all workers come back at once.
+        _sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempts_without_progress)))  # noqa: S311
+
+
+def item_count(table: str) -> int:
+    """How many items `table` has, by DynamoDB's count, which is up to six hours old."""
+    count: int = aws_client("dynamodb").describe_table(TableName=table)["Table"]["ItemCount"]
+    return count
+
+
+def _serialised(key: Item) -> dict[str, dict[str, str]]:
+    return {name: {"N" if isinstance(value, int) else "S": str(value)} for name, value in key.items()}
+
+
+def _deserialised(item: Mapping[str, Mapping[str, Any]]) -> Item:
+    return {name: _value(*content.items()) for name, content in item.items()}
+
+
+def _value(content: tuple[str, Any]) -> AttributeValue:
+    kind, value = content
+    if kind == "N":
+        return int(value)
+    assert kind in ("S", "BOOL"), kind
+    plain: AttributeValue = value
+    return plain
+
+
+# Replaced in tests.
+_sleep = time.sleep

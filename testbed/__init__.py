@@ -1,0 +1,1 @@
+"""What tests and the demo run against in place of systems that cannot be installed."""
