@@ -1,0 +1,1 @@
+"""Measures the reconciliation: `python -m bench.reconciliation`."""
