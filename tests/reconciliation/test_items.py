@@ -1,6 +1,7 @@
 """Items read by their keys: all that exist, each once, whatever DynamoDB leaves for later."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from reconciliation import items as module
 from reconciliation.comparison import ITEM_ATTRIBUTES
@@ -55,8 +56,13 @@ def test_items_are_counted(tables):
     assert item_count("enrollments") == 1
 
 
+def refusal(code):
+    """DynamoDB's answer to a request of which it processes nothing."""
+    return ClientError({"Error": {"Code": code, "Message": "refused"}}, "BatchGetItem")
+
+
 class Throttled:
-    """DynamoDB that processes so many keys of each request, one answer after the other."""
+    """DynamoDB that processes so many keys of each request, or refuses it, one answer after the other."""
 
     def __init__(self, *processed):
         self.processed, self.requests = list(processed), []
@@ -65,6 +71,8 @@ class Throttled:
         ((table, request),) = RequestItems.items()
         self.requests.append([key["enrollment_id"]["S"] for key in request["Keys"]])
         count = self.processed.pop(0) if self.processed else 0
+        if isinstance(count, ClientError):
+            raise count
         done, left = request["Keys"][:count], request["Keys"][count:]
         return {
             "Responses": {table: done} if done else {},
@@ -92,6 +100,22 @@ def test_keys_that_were_not_processed_are_asked_for_again(throttled, waits):
     assert client.requests == [["1", "2", "3"], ["2", "3"], ["2", "3"], ["2", "3"]]
     assert len(waits) == 3
     assert all(0 <= wait <= limit for wait, limit in zip(waits, (0.05, 0.1, 0.2), strict=True))
+
+
+def test_a_request_that_is_throttled_as_a_whole_is_repeated(throttled, waits):
+    client = throttled(refusal("ProvisionedThroughputExceededException"), refusal("ThrottlingException"), 1)
+
+    assert len(list(read_items("enrollments", keys(1), ("enrollment_id",)))) == 1
+    assert client.requests == [["1"]] * 3
+    assert len(waits) == 2
+
+
+def test_a_request_that_is_refused_for_another_reason_is_not_repeated(throttled, waits):
+    client = throttled(refusal("AccessDeniedException"), 1)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        list(read_items("enrollments", keys(1), ("enrollment_id",)))
+    assert len(client.requests) == 1
 
 
 def test_a_table_that_processes_no_key_is_left_to_be_repeated(throttled, waits):
