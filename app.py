@@ -1,4 +1,4 @@
-"""Entry point of the CDK: synthesises the stage that `-c stage=…` names."""
+"""Entry point of the CDK. It synthesises the stage that `-c stage=…` names."""
 
 import sys
 

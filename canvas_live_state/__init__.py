@@ -1,4 +1,4 @@
-"""Read the state of Canvas enrollments and SIS imports. For services to install or to copy: it needs boto3 only.
+"""Reads the state of Canvas enrollments and SIS imports. For services to install or to copy; requires boto3 only.
 
 from canvas_live_state import Reader
 

@@ -1,4 +1,4 @@
-"""The access patterns of docs/data-model.md: each one request, repeated for each page as the caller goes on."""
+"""Queries of the tables, as in docs/data-model.md. Further pages are requested while the caller iterates."""
 
 from collections.abc import Iterator
 from typing import Any, Self
@@ -15,14 +15,14 @@ class Reader:
     """Reads both tables. Its role needs the managed policy `Readers` of the data stack (output `ReadersPolicyArn`)."""
 
     def __init__(self, *, enrollments_table: str, sis_batches_table: str, client: Any = None) -> None:
-        """Read the tables of these names; `client` is a DynamoDB client, where yours is special."""
+        """Read the named tables. `client` is a DynamoDB client, by default a new one."""
         self._enrollments = enrollments_table
         self._sis_batches = sis_batches_table
         self._client = client or boto3.client("dynamodb")
 
     @classmethod
     def of_stage(cls, stage: str, *, session: boto3.Session | None = None) -> Self:
-        """A reader of the tables of a deployed stage. It looks their names up in SSM, once.
+        """Create a reader of a deployed stage, and look up the names of its tables in SSM.
 
         Raises:
             LookupError: the stage is not deployed to this account and region.
@@ -31,7 +31,7 @@ class Reader:
         names = {table: f"/canvas-live-state/{stage}/{table}-table" for table in ("enrollments", "sis-batches")}
         found = session.client("ssm").get_parameters(Names=list(names.values()))
         if found["InvalidParameters"]:
-            raise LookupError(f"There are no SSM parameters {', '.join(found['InvalidParameters'])}")
+            raise LookupError(f"SSM has no {', '.join(found['InvalidParameters'])}: check stage, account and region")
         values = {parameter["Name"]: parameter["Value"] for parameter in found["Parameters"]}
         return cls(
             enrollments_table=values[names["enrollments"]],
@@ -40,17 +40,17 @@ class Reader:
         )
 
     def enrollment(self, enrollment_id: str) -> Enrollment | None:
-        """One enrollment, `None` where no event of it has arrived. Sees every write that was acknowledged."""
+        """One enrollment, `None` where no event of it has arrived. Strongly consistent."""
         item = self._get(self._enrollments, {"enrollment_id": {"S": enrollment_id}})
         return None if item is None else Enrollment.of(item)
 
     def roster(self, course_id: str, *, include_deleted: bool = False) -> Iterator[RosterEntry]:
-        """A course's enrollments, sorted by user. Usually less than a second behind the table."""
+        """The enrollments of a course, sorted by user. Eventually consistent, usually within a second."""
         entries = map(RosterEntry.of, self._query(self._enrollments, "course_id", course_id, IndexName="by_course"))
         return (entry for entry in entries if include_deleted or entry.workflow_state != "deleted")
 
     def enrollments_of(self, user_id: str, *, include_deleted: bool = False) -> Iterator[RosterEntry]:
-        """A user's enrollments, sorted by course. Usually less than a second behind the table."""
+        """The enrollments of a user, sorted by course. Eventually consistent, usually within a second."""
         entries = map(RosterEntry.of, self._query(self._enrollments, "user_id", user_id, IndexName="by_user"))
         return (entry for entry in entries if include_deleted or entry.workflow_state != "deleted")
 
@@ -61,12 +61,12 @@ class Reader:
         return None if item is None else SisImport.of(item)
 
     def sis_imports(self, account_id: str, *, newest_first: bool = True) -> Iterator[SisImport]:
-        """An account's SIS imports by age. `account_id` is global: shard x 10^13 + local id."""
+        """The SIS imports of an account, sorted by age. `account_id` is global: shard x 10^13 + local id."""
         items = self._query(self._sis_batches, "account_id", account_id, ScanIndexForward=not newest_first)
         return map(SisImport.of, items)
 
     def unfinished_imports(self) -> list[SisImport]:
-        """Every import that is not at its end, the longest without news first."""
+        """All unfinished imports, sorted by the time of their last event."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._sis_batches, IndexName="unfinished")
         keys = sorted(
             map(_item, (key for page in pages for key in page["Items"])), key=lambda key: key["unfinished_since"]

@@ -1,4 +1,4 @@
-"""What the tables hold, as typed records. An attribute that Canvas left out or sent as null is `None`."""
+"""Typed records of the tables. An attribute that is missing or null in Canvas is `None`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any, Self
 
 Attributes = Mapping[str, Any]
-"""An item's attributes, as Python values."""
+"""The attributes of an item, as Python values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Enrollment:
-    """One enrollment. Two families of events fill it: it may have either half, or both.
+    """An enrollment. Two families of events write it, so that either half may be missing.
 
-    States are open sets: Canvas adds some without notice. Deleted is a state, too.
+    Canvas adds states without notice. Deleted is a state, too.
     """
 
     enrollment_id: str
@@ -46,7 +46,7 @@ class Enrollment:
 
 @dataclass(frozen=True, kw_only=True)
 class RosterEntry:
-    """What the indexes `by_course` and `by_user` know of an enrollment."""
+    """An enrollment in the indexes `by_course` and `by_user`."""
 
     enrollment_id: str
     course_id: str
@@ -67,13 +67,13 @@ class RosterEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class SisImport:
-    """One SIS import.
+    """A SIS import.
 
     Attributes:
-        account_id: global: shard x 10^13 + Canvas' local id.
-        sis_batch_id: Canvas' number of the import; higher is newer.
-        event_time: when its newest event happened.
-        timeline: each state that an event told of, and when it was entered last; in the order of these times.
+        account_id: the global id of the account: shard x 10^13 + local id.
+        sis_batch_id: the local id of the import; higher is newer.
+        event_time: the time of its newest event.
+        timeline: when each state was last entered, sorted by time.
     """
 
     account_id: str

@@ -1,1 +1,1 @@
-"""The deployed package: everything that runs in AWS Lambda, and nothing else."""
+"""The Lambda functions of the event path: the relay, one function for each event, and the import monitor."""

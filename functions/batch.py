@@ -1,8 +1,9 @@
 """Builds the Lambda handler of one event type: parse, validate, write, record metrics."""
 
-import asyncio
 import logging
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydynox import DynamoDBClient
 from functions.canvas.event import EventT, parse_event, reject_future
 from functions.canvas.rejection import RejectedEvent
 from functions.dead_letters import BatchResponse, Failures, Message
-from functions.projection.change import Change
+from functions.projection.change import Change, Outcome
 from functions.projection.table import Table
 from functions.routes import ROUTE_OF, SOURCE
 from functions.runtime import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, count, error_name, logger, metrics, setting
@@ -26,8 +27,8 @@ _dynamodb = DynamoDBClient(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SE
 # Both writes of a stale import without an answer end in 18 s by themselves; not so where the answers stall half-way.
 _WRITE_SECONDS = 20
 
-# One event loop for all invocations of an environment: the client's connections outlive each of them.
-_loop = asyncio.Runner()
+# A full batch is written in the time of one write. A thread costs less of an event than a task of asyncio.
+_threads = ThreadPoolExecutor(max_workers=10)
 
 
 def batch_handler(
@@ -42,12 +43,13 @@ def batch_handler(
     table = Table(_dynamodb, setting(ROUTE_OF[event_name].table_variable))
     future_tolerance = timedelta(minutes=float(setting("FUTURE_TOLERANCE_MINUTES")))
 
-    async def process(message: Message) -> None:
+    def write(message: Message) -> tuple[EventT, Change, Outcome]:
         event = parse_event(message["body"], model)
         reject_future(event, now=datetime.now(UTC), tolerance=future_tolerance)
         change = to_change(event)
-        async with asyncio.timeout(_WRITE_SECONDS):
-            outcome = await table.apply(change)
+        return event, change, table.apply(change)
+
+    def record(event: EventT, change: Change, outcome: Outcome) -> None:
         count(outcome)
         if event.source == SOURCE:  # a correction has the time of what it corrects
             # Never negative, or CloudWatch has no percentiles (user guide, "Percentiles").
@@ -57,22 +59,20 @@ def batch_handler(
             count("UnknownState")
         logger.debug(outcome, correlation_id=event.id, key=change.key, version=change.version)
 
-    async def process_all(messages: list[Message]) -> list[BaseException | None]:
-        return await asyncio.gather(*map(process, messages), return_exceptions=True)
-
     @metrics.log_metrics
     def handler(batch: dict[str, Any], _context: LambdaContext) -> BatchResponse:
         metrics.add_dimension(name="event_name", value=event_name)
-        messages = batch["Records"]
         failures = Failures()
-        for message, result in zip(messages, _loop.run(process_all(messages)), strict=True):
-            match result:
-                case None:
-                    pass  # done
-                case RejectedEvent():
-                    failures.reject(message, result)
-                case _:
-                    failures.retry(message, error_name(result))
+        deadline = time.monotonic() + _WRITE_SECONDS
+        writes = [(message, _threads.submit(write, message)) for message in batch["Records"]]
+        for message, written in writes:
+            try:
+                # Here, not in the thread: Powertools' metrics are not made for threads.
+                record(*written.result(timeout=max(0, deadline - time.monotonic())))
+            except RejectedEvent as error:
+                failures.reject(message, error)
+            except BaseException as error:  # noqa: BLE001  # a panic of the Rust core is one
+                failures.retry(message, error_name(error))
         return failures.report()
 
     return handler

@@ -1,4 +1,4 @@
-"""Ends a batch of SQS messages: what can never succeed is dead-lettered, the rest of the failures is retried.
+"""Handles the failed messages of an SQS batch: dead-letters those that can never succeed, and retries the others.
 
 Used by the event functions and by the relay, which starts without pydantic.
 """
@@ -18,17 +18,17 @@ Message = dict[str, Any]
 """An SQS message as an event source mapping delivers it: `messageId`, `body` and more."""
 
 BatchResponse = dict[str, list[dict[str, str]]]
-"""`batchItemFailures`: the messages that SQS delivers again. All others are deleted from the queue."""
+"""Partial batch response. SQS delivers the messages in `batchItemFailures` again, and deletes all others."""
 
 MAX_REQUEST_BYTES = 1024 * 1024
-"""Of one SendMessageBatch. Source: Amazon SQS API reference, "SendMessageBatch"."""
+"""Size limit of a SendMessageBatch request. Source: Amazon SQS API reference, "SendMessageBatch"."""
 
 _MAX_REASON_CHARACTERS = 1024
 _ATTRIBUTE_BYTES = 64  # of the names and types of both attributes, and of the error
 
 
 class Failures:
-    """The messages of one batch that were not done, and why."""
+    """Failed messages of one batch."""
 
     def __init__(self) -> None:
         self._rejected: list[tuple[Message, SendMessageBatchRequestEntryTypeDef]] = []
@@ -36,7 +36,7 @@ class Failures:
         self._retried: list[tuple[Message, str]] = []
 
     def reject(self, message: Message, error: RejectedEvent) -> None:
-        """Dead-letter `message`, which can never succeed; where the one request is full, when it is delivered again."""
+        """Dead-letter `message`; where the request is full, retry it, so that a later batch dead-letters it."""
         reason = str(error).encode("ascii", "replace").decode()[:_MAX_REASON_CHARACTERS]
         size = len(message["body"].encode(errors="surrogatepass")) + len(reason) + _ATTRIBUTE_BYTES
         if self._bytes + size > MAX_REQUEST_BYTES:
@@ -54,11 +54,11 @@ class Failures:
         self._rejected.append((message, entry))
 
     def retry(self, message: Message, error: str) -> None:
-        """Deliver `message` again, which may succeed later. `error` names the kind of failure."""
+        """Have `message` delivered again. `error` is the kind of failure, for the log."""
         self._retried.append((message, error))
 
     def report(self) -> BatchResponse:
-        """Dead-letter what was rejected, count and log all failures, and name the messages to deliver again."""
+        """Send the rejected messages, count and log all failures, and return the messages to deliver again."""
         reasons = self._dead_letter() if self._rejected else Counter()
         if reasons:
             count("Rejected", reasons.total())
@@ -73,12 +73,12 @@ class Failures:
         return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message, _ in self._retried]}
 
     def _dead_letter(self) -> Counter[str]:
-        """Send what was rejected in one request; the reasons of what was sent. The rest is delivered again."""
+        """Send the rejected messages in one request and return the reasons of those sent. The others are retried."""
         entries = [entry for _, entry in self._rejected]
         try:
             answer = _sqs().send_message_batch(QueueUrl=setting("DEAD_LETTER_QUEUE_URL"), Entries=entries)
             unsent = {failed["Id"]: failed["Code"] for failed in answer.get("Failed", [])}
-        except Exception as error:  # noqa: BLE001  # reported, as any failure of a write is
+        except Exception as error:  # noqa: BLE001  # retried and logged
             unsent = {entry["Id"]: error_name(error) for entry in entries}
         reasons: Counter[str] = Counter()
         for message, entry in self._rejected:
@@ -91,6 +91,6 @@ class Failures:
 
 @cache
 def _sqs() -> "SQSClient":
-    """Made when it is first needed: it costs as much CPU as two hundred events, and most environments reject none."""
+    """The SQS client, created on first use: it costs the CPU time of 200 events, and few environments need it."""
     client: SQSClient = aws_client("sqs")
     return client

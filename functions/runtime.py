@@ -6,8 +6,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
+from functions.routes import PROJECT
+
 ATTEMPTS = 3
-"""How often a request to AWS is sent, the first attempt included."""
+"""Attempts of a request to AWS, including the first."""
 CONNECT_SECONDS = 1
 READ_SECONDS = 1
 
@@ -24,7 +26,7 @@ def setting(name: str) -> str:
         raise RuntimeError(f"{name} is not set: deploy the function with infra, which sets it") from None
 
 
-logger = Logger(service="canvas-live-state")
+logger = Logger(service=PROJECT)
 metrics = Metrics(namespace=setting("METRICS_NAMESPACE"))
 
 
@@ -34,16 +36,17 @@ def count(name: str, number: int = 1) -> None:
 
 
 def error_name(error: BaseException) -> str:
-    """What may be logged of `error`: the code of a refused AWS request, otherwise the type."""
-    response: dict[str, Any] = getattr(error, "response", None) or {}  # None of a timeout
+    """Name of `error` for the log: the error code of AWS, otherwise the exception type."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}  # a timeout has None
     return str(response.get("Error", {}).get("Code", type(error).__name__))
 
 
-def aws_client(service: str) -> Any:
-    """A botocore client of `service`.
+def aws_client(
+    service: str, *, attempts: int = ATTEMPTS, connect_seconds: int = CONNECT_SECONDS, read_seconds: int = READ_SECONDS
+) -> Any:
+    """Create the client that `boto3.client` returns, without importing `boto3.resources` and `s3transfer`.
 
-    It is the object that `boto3.client` returns, without the import of `boto3.resources` and `s3transfer`. botocore is
-    imported here, because a function that writes events needs it only to dead-letter a message.
+    botocore is imported here, because an event function needs it only to dead-letter a message.
     """
     import botocore.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
@@ -51,8 +54,8 @@ def aws_client(service: str) -> Any:
     return botocore.session.get_session().create_client(
         service,
         config=Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=connect_seconds,
+            read_timeout=read_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
         ),
     )

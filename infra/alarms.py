@@ -1,7 +1,6 @@
-"""Alarms: each names its meaning and its section in the runbook, and notifies the topic of its severity."""
+"""The alarms of a stage, each with its section of the runbook, and the topics that they notify."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,29 +10,24 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.settings import Settings
+from functions.routes import PROJECT
+from infra.settings import SEVERITIES, Settings, Severity
 
 PERIOD = cdk.Duration.minutes(5)
-_RUNBOOK = "docs/operations.md"
+AN_HOUR = cdk.Duration.hours(1)
+ATTEMPTS_OF_A_SCHEDULE = 3
+"""Asynchronous invocations are retried twice. Source: Lambda developer guide, "Asynchronous invocation"."""
 
-Severity = Literal["page", "notify"]
-"""Somebody must act now; somebody should look in the working hours."""
+_RUNBOOK = "docs/operations.md"
 
 
 class Alarms(Construct):
-    """The stage's alarms and their two topics."""
+    """The alarms of a stage, and a topic for each severity."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         self._without_math = settings.runs_on_emulator
-        self.topics: dict[Severity, sns.ITopic] = {
-            "page": _topic(
-                self, "Page", emails=settings.page_emails, existing=settings.page_topic_arn, settings=settings
-            ),
-            "notify": _topic(
-                self, "Notify", emails=settings.notify_emails, existing=settings.notify_topic_arn, settings=settings
-            ),
-        }
+        self.topics = {severity: _topic(self, severity, settings) for severity in SEVERITIES}
         self.all: list[cloudwatch.Alarm] = []
 
     def add(
@@ -47,9 +41,9 @@ class Alarms(Construct):
         periods: int = 1,
         silence: bool = False,
     ) -> None:
-        """An alarm when `metric` reaches `threshold`; of `silence`, when it stays below or has no data."""
+        """Add an alarm on `metric` reaching `threshold`; with `silence`, on being below it or without data."""
         if self._without_math and isinstance(metric, cloudwatch.MathExpression):
-            return  # the emulator refuses the whole stack for one such alarm
+            return  # the emulator would reject the stack
         anchor = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in construct_id)
         alarm = cloudwatch.Alarm(
             self,
@@ -74,24 +68,23 @@ class Alarms(Construct):
 def metric_math(
     function: str, label: str, metrics: Sequence[cloudwatch.IMetric], *, period: cdk.Duration = PERIOD
 ) -> cloudwatch.MathExpression:
-    """`SUM` or `MAX` over at most ten metrics, as many as an alarm may evaluate."""
+    """The `SUM` or `MAX` of at most ten metrics, the limit of an alarm."""
     using = {f"m{number}": metric for number, metric in enumerate(metrics)}
     return cloudwatch.MathExpression(
         expression=f"{function}([{', '.join(using)}])", using_metrics=using, label=label, period=period
     )
 
 
-def _topic(
-    scope: Construct, construct_id: str, *, emails: Sequence[str], existing: str | None, settings: Settings
-) -> sns.ITopic:
-    """The topic of one severity: the stage's own, or an existing one that admits CloudWatch already."""
+def _topic(scope: Construct, severity: Severity, settings: Settings) -> sns.ITopic:
+    """The topic of one severity: a new one, or an existing one that admits CloudWatch."""
+    construct_id = severity.capitalize()
+    emails, existing = settings.recipients(severity)
     if existing is not None:
         return sns.Topic.from_topic_arn(scope, construct_id, existing)
     topic = sns.Topic(scope, construct_id, enforce_ssl=not settings.runs_on_emulator)
     stack = cdk.Stack.of(scope)
-    # `enforce_ssl` makes a policy, which replaces the default one that admits the whole account: without this statement
-    # no alarm reaches the topic. Source: AWS Knowledge Center, "Why didn't I receive an SNS notification for my
-    # CloudWatch alarm trigger?".
+    # The policy of `enforce_ssl` replaces the default one, which admits the account. Source: AWS Knowledge Center, "Why
+    # didn't I receive an SNS notification for my CloudWatch alarm trigger?".
     topic.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
@@ -106,10 +99,9 @@ def _topic(
     for email in emails:
         topic.add_subscription(subscriptions.EmailSubscription(email))
     if not emails and not settings.runs_on_emulator:
-        severity = construct_id.lower()
         cdk.Annotations.of(topic).add_warning_v2(
-            f"canvas-live-state:no-{severity}-recipient",
-            f"Stage {settings.stage} is mute: its {severity} alarms reach nobody. Set {severity}_emails or "
+            f"{PROJECT}:no-{severity}-recipient",
+            f"The {severity} alarms of stage {settings.stage} have no recipient. Set {severity}_emails or "
             f"{severity}_topic_arn in stages.toml.",
         )
     return topic

@@ -6,10 +6,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks
 
-from functions.routes import ROUTES, Route
+from functions.routes import PROJECT, ROUTES, Route
 from infra.data_stack import DataStack
 from infra.pipeline_stack import PipelineStack
-from infra.settings import PROJECT, Settings
+from infra.settings import EMULATOR_ACCOUNT, EMULATOR_REGION, Settings
 
 _ACKNOWLEDGED = {
     "AwsSolutions::AwsSolutions-L1": "The runtime is pinned on purpose: the asset's bytecode and wheels are built for "
@@ -51,7 +51,7 @@ def _stack_properties(settings: Settings) -> dict[str, object]:
     if not settings.runs_on_emulator:
         return {"env": cdk.Environment(account=settings.account, region=settings.region)}
     return {
-        "env": cdk.Environment(account="000000000000", region="us-east-1"),
-        # The emulator, enforcing IAM, lets no one publish assets through the bootstrap roles.
+        "env": cdk.Environment(account=EMULATOR_ACCOUNT, region=EMULATOR_REGION),
+        # With IAM enforced, the emulator refuses assets that are published through the bootstrap roles.
         "synthesizer": cdk.CliCredentialsStackSynthesizer(),
     }

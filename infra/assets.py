@@ -1,4 +1,4 @@
-"""What each asset of the functions holds: packages of ours, pinned requirements, and what is left out of these."""
+"""The contents of the Lambda assets: packages, pinned requirements, and the files that are left out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from pathlib import Path
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
 _LOADER = frozenset({"endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json"})
-"""What botocore reads for every client."""
+"""Files that botocore reads for every client."""
 
 _POWERTOOLS = {
     "aws_lambda_powertools/utilities": frozenset({"__init__.py", "jmespath_utils", "parser", "typing"}),
     "aws_lambda_powertools/utilities/parser/models": frozenset({"__init__.py", "event_bridge.py"}),
 }
 
-# What no function imports (a test imports every handler from its asset), and what describes the files as they came.
+# Files that no function imports (a test imports every handler from its asset), and metadata of the installation.
 _UNREAD = (
     "**/*.pyi",
     "*.dist-info/RECORD",
@@ -33,12 +33,12 @@ _UNREAD = (
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """What one asset holds.
+    """The contents of one asset.
 
     Attributes:
-        packages: folders of the checkout. The first is the asset's own, and has its `requirements.txt`.
-        kept: of folders of which little is needed, what is needed.
-        dropped: patterns of what else is not needed.
+        packages: folders of the checkout. The first one contains the `requirements.txt` of the asset.
+        kept: by folder, the entries to keep. All others in the folder are removed.
+        dropped: patterns of other entries to remove.
     """
 
     packages: tuple[Path, ...]
@@ -60,21 +60,21 @@ EVENT_PATH = Asset(
     packages=(_CHECKOUT / "functions",),
     kept={
         **_POWERTOOLS,
-        # botocore carries the models of 400 services.
+        # botocore contains the models of 400 services.
         "botocore/data": _LOADER | {"dynamodb", "events", "sqs"},
     },
     dropped=(*_UNREAD, "dateutil/rrule.py", "dateutil/zoneinfo", "pydynox/testing"),
 )
-"""Of the relay, the event functions and the import monitor. They start with every burst, so it is small."""
+"""The asset of the relay, the event functions and the import monitor. It is small, since each burst starts them."""
 
 RECONCILIATION = Asset(
-    # It reads events, and the items that events make, as the event path does.
+    # It uses the models and versions of the event path.
     packages=(_CHECKOUT / "reconciliation", _CHECKOUT / "functions"),
     kept={
         **_POWERTOOLS,
         "botocore/data": _LOADER | {"dynamodb", "events", "s3", "secretsmanager", "sqs", "ssm", "stepfunctions"},
     },
-    # What instructure-dap-client needs to write to databases and to a terminal: a third of all modules.
+    # Requirements of instructure-dap-client for databases and terminals: a third of all modules.
     dropped=(*_UNREAD, "markdown_it", "mdurl", "pygments", "pysqlsync", "tsv", "tsv2py.libs"),
 )
-"""Of the steps of a run. The clients of Canvas bring 40 packages, none of which the event path loads or ships."""
+"""The asset of the reconciliation. The clients of Canvas need 40 packages, which the event path does without."""

@@ -1,4 +1,4 @@
-"""Building the assets of the functions: our packages, pinned dependencies, and bytecode that stays valid in Lambda."""
+"""Builds the Lambda assets: packages, pinned dependencies, and bytecode that stays valid in Lambda."""
 
 import os
 import shutil
@@ -14,11 +14,12 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 from uv import find_uv_bin
 
+from functions.routes import PROJECT
 from infra.assets import EVENT_PATH, RECONCILIATION, Asset
 from infra.platform import Platform
 
 _PYTHONS = Path(__file__).resolve().parents[1] / ".local" / "python"
-"""Where uv keeps a Python that it downloads to compile the functions. Not in git."""
+"""Folder of a Python that uv downloads to compile the functions. Not in git."""
 
 
 @jsii.implements(cdk.ILocalBundling)
@@ -36,10 +37,10 @@ class UvBundling:
 
 
 def functions_code(scope: Construct, platform: Platform) -> lambda_.Code:
-    """The one asset of all functions of the event path.
+    """The asset of the event path.
 
-    Where this machine cannot compile it, synthesis warns; with the context `bytecode=required` (`make deploy`) it is an
-    error, since the asset would differ from that of every other machine, and the functions would start slowly.
+    Synthesis warns where this machine cannot compile it. With the context `bytecode=required` (`make deploy`) it fails,
+    since the asset would differ from those of other machines, and the functions would start slowly.
     """
     if cdk.Stack.of(scope).bundling_required and interpreter_of(platform) is None:
         missing = (
@@ -51,12 +52,12 @@ def functions_code(scope: Construct, platform: Platform) -> lambda_.Code:
         if scope.node.try_get_context("bytecode") == "required":
             annotations.add_error(f"{missing}, or deploy without bytecode: CDK_ARGS='-c bytecode=optional'")
         else:
-            annotations.add_warning_v2("canvas-live-state:bytecode", f"{missing}.")
+            annotations.add_warning_v2(f"{PROJECT}:bytecode", f"{missing}.")
     return _code(EVENT_PATH, platform)
 
 
 def reconciliation_code(platform: Platform) -> lambda_.Code:
-    """The one asset of all functions of the reconciliation. That of the event path has said what is missing."""
+    """The asset of the reconciliation. `functions_code` warns where it cannot be compiled."""
     return _code(RECONCILIATION, platform)
 
 
@@ -72,7 +73,7 @@ def build_asset(output: Path, platform: Platform, *, asset: Asset = EVENT_PATH) 
     """Write `asset` to the folder `output`.
 
     Raises:
-        subprocess.CalledProcessError: uv could not install the pinned requirements; it has said why.
+        subprocess.CalledProcessError: uv could not install the requirements, and has written why.
     """
     subprocess.run(
         [
@@ -90,7 +91,7 @@ def build_asset(output: Path, platform: Platform, *, asset: Asset = EVENT_PATH) 
 
 
 def _trim(output: Path, asset: Asset) -> None:
-    """Remove what no function reads: of the event path, nine tenths of what the requirements install."""
+    """Remove what no function reads: nine tenths of the requirements of the event path."""
     unread = [
         part
         for folder, kept in asset.kept.items()
@@ -105,15 +106,15 @@ def _trim(output: Path, asset: Asset) -> None:
 
 
 def _compile(output: Path, platform: Platform) -> None:
-    """Ship bytecode that is never checked against its source.
+    """Compile bytecode that is never checked against its source.
 
-    Lambda's /var/task is read-only and the CDK dates every file 1980: ordinary bytecode is stale there, and all of it
-    is compiled again at each cold start.
+    The CDK dates every file 1980, so Lambda would take ordinary bytecode for stale and compile it at each cold start:
+    /var/task is read-only.
     """
     python = interpreter_of(platform)
     if python is None:
         return
-    # Isolated from the environment: PYTHONOPTIMIZE, say, would rename the bytecode.
+    # -I ignores environment variables such as PYTHONOPTIMIZE, which renames the bytecode.
     subprocess.run(
         [
             *(python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"),
@@ -125,9 +126,9 @@ def _compile(output: Path, platform: Platform) -> None:
 
 @cache
 def interpreter_of(platform: Platform) -> str | None:
-    """The path of a Python that writes the platform's bytecode, `None` where there is none and none can be downloaded.
+    """The path of a Python of the version of the platform, downloaded where it is missing; `None` where that fails.
 
-    A download goes into the checkout, and is refused by UV_PYTHON_DOWNLOADS=never.
+    It is downloaded into the checkout. UV_PYTHON_DOWNLOADS=never forbids it.
     """
     if platform.python == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
@@ -141,7 +142,7 @@ def interpreter_of(platform: Platform) -> str | None:
 
 
 def find_python(platform: Platform, **environment: str) -> str | None:
-    """The path of a Python of the platform's version that this machine has."""
+    """The path of an installed Python of the version of the platform."""
     found = _uv(
         *("python", "find", "--no-python-downloads", "--no-project", platform.python),
         PATH=os.pathsep.join([*_pyenv_folders(platform), os.environ["PATH"]]),
@@ -157,6 +158,6 @@ def _uv(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def _pyenv_folders(platform: Platform) -> list[str]:
-    """Where pyenv keeps the platform's Python: its shims answer only for the version that a folder has chosen."""
+    """The folders of pyenv for the version of the platform. Its shims find only the version that a folder selects."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     return [str(folder) for folder in versions.glob(f"{platform.python}.*/bin")]

@@ -1,4 +1,4 @@
-"""The dashboard: one look from the top, "is it healthy?", down to what it costs."""
+"""The dashboard of a stage, from its health to its cost drivers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,11 +7,11 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from functions.routes import TableName
+from functions.routes import FAMILIES, TableName
 from infra.alarms import PERIOD, Alarms
 from infra.event_route import EventRoute
 from infra.ingestion import Ingestion
-from infra.metrics import FAMILIES, CustomMetrics
+from infra.metrics import CustomMetrics
 
 _WIDTH = 24
 _FORWARDING = ("Forwarded", "Ignored", "Foreign")
@@ -76,9 +76,7 @@ class Dashboard(Construct):
             [
                 _graph("Cost: invocations", [function.metric_invocations() for function in functions], 4),
                 _graph("Cost: relay batches", [ingestion.relay.metric_invocations()], 4),
-                _graph(
-                    "Cost: events", [metrics.custom_metric(name) for name in ("Forwarded", "Ignored", "Foreign")], 4
-                ),
+                _graph("Cost: events", [metrics.custom_metric(name) for name in _FORWARDING], 4),
                 _graph("Cost: write units", write_units, 4),
             ],
         ]
@@ -86,7 +84,7 @@ class Dashboard(Construct):
 
 
 def _reconciliation(metrics: CustomMetrics) -> list[cloudwatch.IWidget]:
-    """What the runs found, by record family, and how long ago the last one began."""
+    """The verdicts and corrections of runs, by record family, and the hours since the last run."""
 
     def by_family(*names: str) -> list[cloudwatch.IMetric]:
         return [
@@ -104,7 +102,7 @@ def _reconciliation(metrics: CustomMetrics) -> list[cloudwatch.IWidget]:
 
 
 def _table_failures(tables: Mapping[TableName, dynamodb.ITableV2]) -> list[cloudwatch.IMetric]:
-    """Of our one operation. `Operation` is not optional: DynamoDB has these metrics per operation only."""
+    """Throttles and errors of UpdateItem. DynamoDB has these metrics by operation only."""
     return [
         table.metric(
             name,
@@ -118,9 +116,9 @@ def _table_failures(tables: Mapping[TableName, dynamodb.ITableV2]) -> list[cloud
 
 
 def _label(queue: sqs.IQueue) -> str:
-    """`EnrollmentCreated/Queue`, for example."""
+    """The path of the queue in the stack: `EnrollmentCreated/Queue`, for example."""
     return queue.node.path.split("/", 1)[1]
 
 
-def _graph(title: str, metrics: Sequence[cloudwatch.IMetric], beside: int) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(title=title, left=metrics, width=_WIDTH // beside, height=6)
+def _graph(title: str, metrics: Sequence[cloudwatch.IMetric], columns: int) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=metrics, width=_WIDTH // columns, height=6)

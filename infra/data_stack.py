@@ -1,4 +1,4 @@
-"""The stack of the data: two tables and the policy that lets other services read them."""
+"""The data stack: two tables, and a policy for services that read them."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,14 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from functions.routes import TableName
+from infra.indexes import ROSTER_ATTRIBUTES, ROSTER_INDEXES, UNFINISHED_INDEX
 from infra.published_names import publish
 from infra.retention import removal_policy
 from infra.settings import Settings
 
-UNFINISHED_INDEX = "unfinished"
-
-ROSTER_INDEXES = {
-    "by_course": ("course_id", "user_id"),
-    "by_user": ("user_id", "course_id"),
-}
-
-_ROSTER = ["type", "workflow_state", "state", "restricted_access", "course_section_id", "user_name"]
-"""What a roster shows. No version and no time: a write that changes none of these costs nothing on the indexes."""
-
 
 class DataStack(cdk.Stack):
-    """The tables, apart from the pipeline that fills them, which can be replaced without touching them."""
+    """The tables, in a stack of their own, so that the pipeline can be replaced without them."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, **stack: object) -> None:
         super().__init__(scope, construct_id, termination_protection=settings.keeps_data, **stack)  # type: ignore[arg-type]
@@ -42,7 +33,7 @@ class DataStack(cdk.Stack):
                 "SisBatches",
                 partition_key=_string("account_id"),
                 sort_key=dynamodb.Attribute(name="sis_batch_id", type=dynamodb.AttributeType.NUMBER),
-                # Sparse: only an unfinished import has the attribute, so a finished one costs nothing here.
+                # Sparse: only unfinished imports have the attribute, so that others cost nothing on the index.
                 global_secondary_indexes=[
                     dynamodb.GlobalSecondaryIndexPropsV2(
                         index_name=UNFINISHED_INDEX,
@@ -72,8 +63,8 @@ class DataStack(cdk.Stack):
     def _publish_names(self) -> None:
         parameters = []
         for table in self.tables.values():
-            # Exported whether a route writes the table or not: an export that vanished with its last import would block
-            # the deployment, since this stack is updated first.
+            # Exported even where no route writes the table: an export that is removed with its last import blocks the
+            # deployment, since this stack is updated first.
             self.export_value(table.table_name)
             self.export_value(table.table_arn)
             for name, value in (
@@ -102,8 +93,8 @@ class DataStack(cdk.Stack):
                     actions=["dynamodb:Scan"],
                     resources=[f"{self.tables['sis_batches'].table_arn}/index/{UNFINISHED_INDEX}"],
                 ),
-                # What an event source mapping of a reader needs. Source: DynamoDB developer guide, "IAM policy to grant
-                # read access for a DynamoDB stream only".
+                # For an event source mapping of a reader. Source: DynamoDB developer guide, "IAM policy to grant read
+                # access for a DynamoDB stream only".
                 iam.PolicyStatement(
                     actions=[
                         "dynamodb:DescribeStream",
@@ -126,7 +117,7 @@ def _string(name: str) -> dynamodb.Attribute:
 
 
 def _warm_throughput(settings: Settings) -> dynamodb.WarmThroughput | None:
-    """What the table takes at once, before its load has taught it. AWS never lowers it, and bills each increase."""
+    """The throughput of a table before it has adapted to its load. AWS never lowers it, and bills each increase."""
     if settings.warm_write_units is None and settings.warm_read_units is None:
         return None
     return dynamodb.WarmThroughput(
@@ -142,7 +133,7 @@ def _roster_index(
         partition_key=_string(partition_key),
         sort_key=_string(sort_key),
         projection_type=dynamodb.ProjectionType.INCLUDE,
-        non_key_attributes=_ROSTER,
+        non_key_attributes=list(ROSTER_ATTRIBUTES),
         warm_throughput=warm_throughput,
     )
 

@@ -1,4 +1,4 @@
-"""The way of one event, from the bus to its table."""
+"""The route of one event, from the event bus to its table."""
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -15,9 +15,8 @@ from infra.settings import Settings
 class EventRoute(Construct):
     """Rule, queue, dead-letter queue and function.
 
-    The dead-letter queue serves three senders: the function, of what can never succeed; SQS, of what was retried too
-    often; and EventBridge, of what it could not hand to the queue in its default 24 hours and 185 attempts. The body is
-    the same event each time.
+    The dead-letter queue has three senders: the function, SQS (messages that were received too often) and EventBridge
+    (events that it could not deliver within its default of 24 hours and 185 attempts). The body is always the event.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class EventRoute(Construct):
                 "FUTURE_TOLERANCE_MINUTES": str(settings.future_tolerance_minutes),
             },
         )
-        # Not `table.grant`: that adds the indexes, which no function touches.
+        # Not `table.grant`, which adds the indexes.
         writer.allow("dynamodb:UpdateItem", table.table_arn)
         writer.consume(self.queue, dead_letters=self.dead_letters, max_concurrency=settings.function_concurrency)
         self.function = writer.function

@@ -1,4 +1,4 @@
-"""One of our Lambda functions, with a role and a log group of its own."""
+"""A Lambda function with a role and a log group of its own."""
 
 from collections.abc import Mapping
 
@@ -14,11 +14,11 @@ from infra.retention import log_group
 from infra.settings import Settings
 
 _BATCH_SIZE = 10
-"""As many messages as one PutEvents and one SendMessageBatch request take."""
+"""The limit of PutEvents and SendMessageBatch requests."""
 
 
 class LeastPrivilegeFunction(Construct):
-    """A function that may write its own log and nothing else, until a grant says more."""
+    """A Lambda function that may only write its log, until `allow` or `consume` adds permissions."""
 
     def __init__(
         self,
@@ -33,10 +33,7 @@ class LeastPrivilegeFunction(Construct):
         memory_mib: int | None = None,
         disk: cdk.Size | None = None,
     ) -> None:
-        """A function; without `timeout` and `memory_mib` with those of the stage's event functions.
-
-        `disk` is the size of its /tmp, by default 512 MiB.
-        """
+        """Timeout and memory default to those of the event functions, `disk` (the size of /tmp) to 512 MiB."""
         super().__init__(scope, construct_id)
         self._settings = settings
         platform = platform_of(settings)
@@ -55,8 +52,8 @@ class LeastPrivilegeFunction(Construct):
             ephemeral_storage_size=disk,
             role=role,
             log_group=log,
-            # Without START, END and REPORT, half of the log. Lines of the embedded metric format have no level and
-            # count as INFO. Source: Lambda developer guide, "Configuring advanced logging controls".
+            # WARN leaves out START, END and REPORT, half of the log. Lines of the embedded metric format have no level
+            # and count as INFO. Source: Lambda developer guide, "Configuring advanced logging controls".
             logging_format=lambda_.LoggingFormat.JSON,
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
@@ -64,11 +61,11 @@ class LeastPrivilegeFunction(Construct):
         )
 
     def allow(self, action: str, *resources: str) -> None:
-        """Let the function do `action` to `resources`, ARNs."""
+        """Allow the function `action` on the ARNs `resources`."""
         self.function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=list(resources)))
 
     def consume(self, queue: sqs.IQueue, *, dead_letters: sqs.IQueue, max_concurrency: int) -> None:
-        """Hand batches of `queue` to the function, which sends what can never succeed to `dead_letters`."""
+        """Invoke the function with batches of `queue`, and let it send messages to `dead_letters`."""
         self.function.add_event_source(
             sources.SqsEventSource(
                 queue,

@@ -1,4 +1,4 @@
-"""Where Canvas delivers: a queue of the name that Canvas requires, and the relay from there to the bus."""
+"""Ingestion: the queue to which Canvas delivers, and the relay from it to the event bus."""
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -35,8 +35,7 @@ class Ingestion(Construct):
             "Queue",
             dead_letters=self.dead_letters,
             settings=settings,
-            # Canvas takes only a standard queue whose name begins so.
-            queue_name=f"canvas-live-events-{settings.stage}",
+            queue_name=settings.live_events_name,
         )
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(

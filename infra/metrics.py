@@ -1,17 +1,14 @@
-"""The metrics that our functions record, in the namespace of their stage."""
+"""The metrics that the functions of a stage record."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from functions.routes import ROUTES
+from functions.routes import FAMILIES, ROUTES
 from infra.alarms import PERIOD
-
-FAMILIES = ("enrollment", "state", "import")
-"""Record families that are compared with Canvas: the values of the dimension `family`."""
 
 
 class CustomMetrics:
-    """Metrics of one stage. Their dimensions equal those that the functions record, or an alarm would see nothing."""
+    """Metrics of one stage, with the dimensions that the functions record."""
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -28,7 +25,7 @@ class CustomMetrics:
     ) -> cloudwatch.Metric:
         """The metric `name`, labelled by its dimension unless `label` is given.
 
-        Those of the event functions have the dimension `event_name`, those of the reconciliation `family`.
+        Metrics of event functions have the dimension `event_name`, those of the reconciliation `family`.
         """
         dimensions = {"event_name": event_name, "family": family}
         return cloudwatch.Metric(
@@ -47,5 +44,5 @@ class CustomMetrics:
         return [self.custom_metric(name, statistic, event_name=route.event_name, period=period) for route in ROUTES]
 
     def metric_by_family(self, name: str, *, period: cdk.Duration = PERIOD) -> list[cloudwatch.IMetric]:
-        """The metric `name` of each record family that is compared with Canvas."""
+        """The metric `name` of each record family."""
         return [self.custom_metric(name, family=family, period=period) for family in FAMILIES]

@@ -1,4 +1,4 @@
-"""The import monitor, the dashboard, and what raises an alarm."""
+"""The import monitor, the alarms and the dashboard."""
 
 from collections.abc import Mapping
 
@@ -11,24 +11,20 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from functions.routes import TableName
-from infra.alarms import PERIOD, Alarms, Severity, metric_math
+from infra.alarms import AN_HOUR, ATTEMPTS_OF_A_SCHEDULE, PERIOD, Alarms, metric_math
 from infra.dashboard import Dashboard
-from infra.data_stack import UNFINISHED_INDEX
 from infra.event_route import EventRoute
 from infra.function import LeastPrivilegeFunction
+from infra.indexes import UNFINISHED_INDEX
 from infra.ingestion import Ingestion
 from infra.metrics import CustomMetrics
-from infra.settings import Settings
-
-_AN_HOUR = cdk.Duration.hours(1)
-_ATTEMPTS_OF_A_SCHEDULE = 3
-"""Asynchronous invocations are retried twice. Source: Lambda developer guide, "Asynchronous invocation"."""
+from infra.settings import Settings, Severity
 
 
 class Monitoring(Construct):
-    """Everything that only observes the pipeline.
+    """Monitoring of the pipeline.
 
-    An alarm is for what somebody can do something about. What cures itself is on the dashboard.
+    Alarms are for problems that an operator can solve. What recovers by itself is on the dashboard.
     """
 
     def __init__(
@@ -49,8 +45,8 @@ class Monitoring(Construct):
         self._metrics = CustomMetrics(settings.metrics_namespace)
         self._import_monitor = self._monitor_imports(tables["sis_batches"], code)
         self.alarms = Alarms(self, "Alarms", settings=settings)
-        self._alarm_on_what_does_not_end("notify", "", settings.notify_after_minutes)
-        self._alarm_on_what_does_not_end("page", "Persist", settings.page_after_minutes)
+        self._alarm_on_delays("notify", "", settings.notify_after_minutes)
+        self._alarm_on_delays("page", "Persist", settings.page_after_minutes)
         self._page()
         self._notify()
         self.topics = list(self.alarms.topics.values())
@@ -59,7 +55,7 @@ class Monitoring(Construct):
             cdk.CfnOutput(self, name, value=topic.topic_arn).override_logical_id(name)
 
     def add_dashboard(self, *, tables: Mapping[TableName, dynamodb.ITableV2]) -> None:
-        """Add the dashboard, which shows every alarm that was added before."""
+        """Add the dashboard, which shows all alarms that were added before."""
         Dashboard(
             self,
             "Dashboard",
@@ -88,13 +84,13 @@ class Monitoring(Construct):
         events.Rule(
             self,
             "Hourly",
-            schedule=events.Schedule.rate(_AN_HOUR),
+            schedule=events.Schedule.rate(AN_HOUR),
             targets=[targets.LambdaFunction(monitor.function)],
         )
         return monitor.function
 
-    def _alarm_on_what_does_not_end(self, severity: Severity, suffix: str, minutes: int) -> None:
-        """Alarms on messages that fail, or wait, for `minutes`."""
+    def _alarm_on_delays(self, severity: Severity, suffix: str, minutes: int) -> None:
+        """Add alarms on messages that are retried, or wait, for `minutes`."""
         period = cdk.Duration.minutes(self._settings.notify_after_minutes)
         metrics = self._metrics
         retried = [*metrics.metric_by_event("Retried", period=period), metrics.custom_metric("Retried", period=period)]
@@ -130,14 +126,14 @@ class Monitoring(Construct):
             severity="page",
             meaning="EventBridge could deliver events neither to a queue nor to its dead-letter queue.",
         )
-        foreign, forwarded = (self._metrics.custom_metric(name, period=_AN_HOUR) for name in ("Foreign", "Forwarded"))
+        foreign, forwarded = (self._metrics.custom_metric(name, period=AN_HOUR) for name in ("Foreign", "Forwarded"))
         self.alarms.add(
             "AllForeign",
             cloudwatch.MathExpression(
                 expression="IF(FILL(foreign, 0) > 0 AND FILL(forwarded, 0) == 0, 1, 0)",
                 using_metrics={"foreign": foreign, "forwarded": forwarded},
                 label="all events foreign",
-                period=_AN_HOUR,
+                period=AN_HOUR,
             ),
             severity="page",
             meaning="For an hour every event was dropped as foreign: root_account_ids are wrong.",
@@ -145,7 +141,7 @@ class Monitoring(Construct):
         if self._settings.canvas_connected:
             self.alarms.add(
                 "NoEvents",
-                self._ingestion.queue.metric_number_of_messages_sent(statistic="Sum", period=_AN_HOUR),
+                self._ingestion.queue.metric_number_of_messages_sent(statistic="Sum", period=AN_HOUR),
                 severity="page",
                 periods=self._settings.silence_hours,
                 silence=True,
@@ -176,7 +172,7 @@ class Monitoring(Construct):
             "UnknownStates",
             metric_math("SUM", "unknown states", metrics.metric_by_event("UnknownState")),
             severity="notify",
-            meaning="Canvas sent a state that we do not know: it has changed.",
+            meaning="Canvas sent an unknown state: it has been changed.",
         )
         self.alarms.add(
             "EventLag",
@@ -188,24 +184,24 @@ class Monitoring(Construct):
         )
         self.alarms.add(
             "StuckImports",
-            metrics.custom_metric("ImportsStuck", period=_AN_HOUR),
+            metrics.custom_metric("ImportsStuck", period=AN_HOUR),
             severity="notify",
             meaning=f"An unfinished import has had no event for {settings.stuck_import_hours} hours.",
         )
         self.alarms.add(
             "ImportMonitorErrors",
-            self._import_monitor.metric_errors(period=_AN_HOUR),
+            self._import_monitor.metric_errors(period=AN_HOUR),
             severity="notify",
-            threshold=_ATTEMPTS_OF_A_SCHEDULE,
+            threshold=ATTEMPTS_OF_A_SCHEDULE,
             meaning="The import monitor failed at every attempt of an hour: stuck imports go unnoticed.",
         )
 
 
 def _lost_deliveries(route: EventRoute) -> cloudwatch.IMetric:
-    """Deliveries that the dead-letter queue refused, too.
+    """Events that EventBridge could deliver neither to the queue nor to its dead-letter queue.
 
-    With both dimensions: those of a rule on a custom bus. Source: EventBridge user guide, "Monitoring Amazon
-    EventBridge". Of such a rule `Ref` is `bus|rule`, so its name is taken from its ARN, `…:rule/bus/rule`.
+    A rule on a custom bus has both dimensions. Source: EventBridge user guide, "Monitoring Amazon EventBridge". Its
+    name comes from its ARN, `…:rule/bus/rule`, since `Ref` is `bus|rule`.
     """
     name = cdk.Fn.select(2, cdk.Fn.split("/", route.rule.rule_arn))
     return cloudwatch.Metric(

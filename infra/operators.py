@@ -1,4 +1,4 @@
-"""What an operator may do: exactly the requests of the command line `ops`."""
+"""The permissions of operators: exactly the requests of the command line `ops`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,8 +10,8 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from functions.routes import TableName
-from infra.data_stack import ROSTER_INDEXES, UNFINISHED_INDEX
 from infra.event_route import EventRoute
+from infra.indexes import ROSTER_INDEXES, UNFINISHED_INDEX
 from infra.ingestion import Ingestion
 from infra.reconciliation import ReconciliationRuns
 from infra.settings import Settings
@@ -19,9 +19,9 @@ from infra.wildcards import acknowledge_wildcards
 
 
 class OperatorsPolicy(Construct):
-    """A managed policy for whoever operates a stage, to be attached to their role.
+    """A managed policy, to be attached to the role of operators.
 
-    It deploys nothing and writes no item: an operator changes the tables by events only.
+    It allows neither deployments nor writes to the tables, which operators change by events only.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class OperatorsPolicy(Construct):
                 ["cloudwatch:DescribeAlarmHistory", "cloudwatch:SetAlarmState"],
                 [stack.format_arn(service="cloudwatch", resource=f"alarm:{stack.stack_name}-*")],
             ),
-            # DescribeAlarms is asked by a prefix, which is no resource.
+            # DescribeAlarms takes a prefix, which is not a resource.
             (["cloudwatch:DescribeAlarms"], [stack.format_arn(service="cloudwatch", resource="alarm:*")]),
-            # These know no resources. Source: Service Authorization Reference.
+            # These do not support resources. Source: Service Authorization Reference.
             (
                 [
                     "cloudwatch:GetMetricData",
@@ -96,5 +96,5 @@ class OperatorsPolicy(Construct):
         acknowledge_wildcards(
             self.policy,
             (resource for _, resources in allowed for resource in resources if resource.endswith("*")),
-            reason="For the generated part of a name, or for a request that knows no resource.",
+            reason="For the generated part of a name, or for a request that does not support resources.",
         )

@@ -1,4 +1,4 @@
-"""The stack that fills the tables: ingestion, bus, archive, one route per event, and monitoring."""
+"""The pipeline stack, which fills the tables: ingestion, event bus, archive, a route for each event, and monitoring."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from infra.settings import Settings
 
 
 class PipelineStack(cdk.Stack):
-    """Everything between Canvas and the tables. Nothing of another stack refers to it."""
+    """All resources between Canvas and the tables. No other stack refers to them."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class PipelineStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=settings.keeps_data, **stack)  # type: ignore[arg-type]
         code = functions_code(self, platform_of(settings))
-        bus = events.EventBus(self, "Bus", event_bus_name=f"canvas-live-events-{settings.stage}")
+        bus = events.EventBus(self, "Bus", event_bus_name=settings.live_events_name)
         bus.apply_removal_policy(removal_policy(settings))
         if settings.archive_days:
             archive = bus.archive(
@@ -48,7 +48,7 @@ class PipelineStack(cdk.Stack):
         self.routes = {
             route.event_name: EventRoute(
                 self,
-                "".join(word.capitalize() for word in route.event_name.split("_")),
+                route.construct_id,
                 route=route,
                 bus=bus,
                 table=data.tables[route.table],
@@ -57,7 +57,7 @@ class PipelineStack(cdk.Stack):
             )
             for route in routes
         }
-        self._forward_only_what_arrives()
+        self._create_relay_last()
         monitoring = Monitoring(
             self,
             "Monitoring",
@@ -107,8 +107,8 @@ class PipelineStack(cdk.Stack):
         publish(self, "ReconciliationStateMachineArn", runs.state_machine.state_machine_arn, settings=settings)
         return runs
 
-    def _forward_only_what_arrives(self) -> None:
-        """Create the relay and its mapping after every rule and queue policy.
+    def _create_relay_last(self) -> None:
+        """Create the relay and its mapping after all rules and queue policies.
 
         An event that is published while a rule has no target, or while a queue does not admit EventBridge, is lost: a
         missing permission is not retried, and the policy of the dead-letter queue may be missing, too. Source:
@@ -117,5 +117,5 @@ class PipelineStack(cdk.Stack):
         for route in self.routes.values():
             self.ingestion.relay.node.add_dependency(route.rule)
             for queue in (route.queue, route.dead_letters):
-                # A queue's policy is a child of the queue.
+                # The policy of a queue is its child.
                 self.ingestion.relay.node.add_dependency(queue)

@@ -1,4 +1,4 @@
-"""What the asset is built for: Lambda's interpreter and processor, or those of this machine."""
+"""The platform of the functions: that of Lambda, or for the emulator that of this machine."""
 
 import platform
 import sys
@@ -11,19 +11,19 @@ from infra.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """The interpreter and the processor that the asset is built for."""
+    """The interpreter and the processor for which an asset is built."""
 
     python: str
     machine: str
 
     @property
     def architecture(self) -> lambda_.Architecture:
-        """The processor that the function's configuration names."""
+        """The architecture of the Lambda functions."""
         return lambda_.Architecture.ARM_64 if self.machine == "aarch64" else lambda_.Architecture.X86_64
 
     @property
     def runtime(self) -> lambda_.Runtime:
-        """The runtime that the function's configuration names."""
+        """The runtime of the Lambda functions."""
         return lambda_.Runtime(f"python{self.python}", lambda_.RuntimeFamily.PYTHON)
 
 
@@ -35,5 +35,5 @@ HOST = Platform(
 
 
 def platform_of(settings: Settings) -> Platform:
-    """The platform on which the functions of a stage run: the emulator runs them on this machine."""
+    """The platform of the functions of a stage. The emulator runs them on this machine."""
     return HOST if settings.runs_on_emulator else LAMBDA

@@ -1,4 +1,4 @@
-"""The names by which readers and operators find a stage: stack outputs, and SSM parameters."""
+"""Publishes names of resources to readers and operators, as stack outputs and SSM parameters."""
 
 import re
 
@@ -12,7 +12,7 @@ from infra.settings import Settings
 def publish(scope: Construct, name: str, value: str, *, settings: Settings) -> ssm.IParameter:
     """Publish `value` as the stack's output `name`, and as an SSM parameter of the stage.
 
-    Readers take the parameter: it leads them to a table that was restored under a new name.
+    Readers use the parameter, which can be changed to a table that was restored under a new name.
     """
     cdk.CfnOutput(scope, name, value=value)
     return ssm.StringParameter(

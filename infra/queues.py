@@ -1,23 +1,22 @@
-"""Queues as all of ours are: encrypted, polled long, and open to TLS only where there is TLS."""
+"""SQS queues with encryption, long polling, and access by TLS only, except on the emulator."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.retention import removal_policy
-from infra.settings import Settings
+from infra.settings import DEAD_LETTER_DAYS, Settings
 
 _LONG_POLLING = cdk.Duration.seconds(20)
 
-# A message keeps its enqueue time when SQS moves it to the dead-letter queue, so that queue must retain it longer.
-# Source: Amazon SQS developer guide, "Using dead-letter queues".
+# Shorter than that of dead-letter queues: a message keeps its enqueue time when SQS moves it. Source: Amazon SQS
+# developer guide, "Using dead-letter queues".
 _RETENTION = cdk.Duration.days(10)
-_DEAD_LETTER_RETENTION = cdk.Duration.days(14)
 
 
 def dead_letter_queue(scope: Construct, construct_id: str, *, settings: Settings) -> sqs.Queue:
-    """A queue that keeps messages that failed for as long as SQS can: two weeks."""
-    return _queue(scope, construct_id, settings=settings, retention_period=_DEAD_LETTER_RETENTION)
+    """A queue of failed messages, with the longest retention of SQS."""
+    return _queue(scope, construct_id, settings=settings, retention_period=cdk.Duration.days(DEAD_LETTER_DAYS))
 
 
 def source_queue(
@@ -28,7 +27,7 @@ def source_queue(
     settings: Settings,
     queue_name: str | None = None,
 ) -> sqs.Queue:
-    """A queue that a function consumes; a message that was received too often moves to `dead_letters`."""
+    """A queue that a function consumes. Messages that were received too often move to `dead_letters`."""
     return _queue(
         scope,
         construct_id,

@@ -1,4 +1,4 @@
-"""The comparison of the tables with Canvas: its runs, what starts them, and what raises an alarm about them."""
+"""Reconciliation of the tables with Canvas: its functions, state machine, schedules and alarms."""
 
 from collections.abc import Mapping
 
@@ -14,26 +14,20 @@ from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from functions.routes import TableName
-from infra.alarms import Alarms, metric_math
+from functions.routes import CORRECTION_EVENTS, TableName
+from infra.alarms import AN_HOUR, ATTEMPTS_OF_A_SCHEDULE, Alarms, metric_math
 from infra.event_route import EventRoute
 from infra.metrics import CustomMetrics
 from infra.run_functions import RunFunctions
-from infra.run_workflow import RunWorkflow, run_arn
+from infra.run_names import run_arn
+from infra.run_workflow import RunWorkflow
 from infra.settings import Reconciliation, Settings
-
-_CORRECTIONS = ("enrollment_updated", "enrollment_state_updated", "sis_batch_updated")
-"""The events that corrections are."""
 
 _SCHEDULED_RUN = {"full": False, "dry_run": False, "expected": False}
 
-_AN_HOUR = cdk.Duration.hours(1)
 _FLEXIBLE_WINDOW = cdk.Duration.minutes(15)
 _LONGEST_EVENT_AGE_HOURS = 24
 """Source: EventBridge Scheduler API reference, "RetryPolicy"."""
-
-_ATTEMPTS_OF_A_SCHEDULE = 3
-"""Asynchronous invocations are retried twice. Source: Lambda developer guide, "Asynchronous invocation"."""
 
 _OVERDUE_AFTER_SCHEDULES = 2
 
@@ -41,8 +35,8 @@ _OVERDUE_AFTER_SCHEDULES = 2
 class ReconciliationRuns(Construct):
     """Functions, state machine, bucket, schedules and alarms of the reconciliation.
 
-    Inside the pipeline stack, whose bus, queues and topics it refers to. A stack of its own would import them, and
-    CloudFormation refuses to remove an export that another stack imports: a route could not be removed any more.
+    They are in the pipeline stack, since they refer to its bus, queues and topics. A separate stack would import them,
+    and CloudFormation refuses to remove an export that is imported: no route could be removed.
     """
 
     def __init__(
@@ -67,10 +61,9 @@ class ReconciliationRuns(Construct):
             "Functions",
             tables=tables,
             bus=bus,
-            queues=[routes[event_name].queue for event_name in _CORRECTIONS if event_name in routes],
+            queues=[routes[event_name].queue for event_name in CORRECTION_EVENTS.values() if event_name in routes],
             bucket=bucket,
             run_number=self._run_number(),
-            state_machine_arn=run_arn(self, "stateMachine", settings),
             code=code,
             settings=settings,
             reconciliation=reconciliation,
@@ -88,9 +81,9 @@ class ReconciliationRuns(Construct):
         self._alarm(alarms, CustomMetrics(settings.metrics_namespace))
 
     def operators_requests(self) -> list[tuple[list[str], list[str]]]:
-        """What an operator may do, and to which ARNs: start, list, look at and stop runs.
+        """The permissions of operators, actions and ARNs: they may start, list, describe and stop runs.
 
-        Not read the bucket, nor a secret.
+        They may read neither the bucket nor the secrets.
         """
         return [
             (
@@ -105,10 +98,10 @@ class ReconciliationRuns(Construct):
         ]
 
     def _run_number(self) -> ssm.StringParameter:
-        """The parameter whose version numbers the runs: each run writes its name into it.
+        """The parameter to which each run writes its name, and whose version is the number of the run.
 
-        Parameter Store keeps the last 100 versions and removes older ones by itself. Source: Systems Manager API
-        reference, "PutParameter", ParameterMaxVersionLimitExceeded.
+        Parameter Store keeps the last 100 versions and removes older ones. Source: Systems Manager API reference,
+        "PutParameter", ParameterMaxVersionLimitExceeded.
         """
         return ssm.StringParameter(
             self,
@@ -119,11 +112,11 @@ class ReconciliationRuns(Construct):
         )
 
     def _schedule(self) -> None:
-        """Start runs, and the two hourly functions.
+        """Add the schedules of runs, and of the two hourly functions.
 
-        Without a dead-letter queue, so that what was retried in vain is dropped: the next one makes up for it, and the
-        alarm RunOverdue notifies where no run comes. Source: EventBridge Scheduler user guide, "Configuring a
-        dead-letter queue". On the emulator the schedules are disabled: an operator or a test starts its runs.
+        Without a dead-letter queue, an invocation is dropped when its retries are exhausted: the next one makes up for
+        it, and the alarm RunOverdue notifies where runs are missing. Source: EventBridge Scheduler user guide,
+        "Configuring a dead-letter queue". On the emulator the schedules are disabled.
         """
         hours = self._reconciliation.schedule_hours
         role = self._scheduler_role("RunSchedulerRole", "states:StartExecution", self.state_machine.state_machine_arn)
@@ -146,7 +139,7 @@ class ReconciliationRuns(Construct):
             self._add_schedule(
                 f"{name}Schedule",
                 scheduler.ScheduleExpression.cron(minute=str(minute)),
-                targets.LambdaInvoke(function, max_event_age=_AN_HOUR, role=role),
+                targets.LambdaInvoke(function, max_event_age=AN_HOUR, role=role),
                 window=scheduler.TimeWindow.off(),
             )
 
@@ -168,7 +161,7 @@ class ReconciliationRuns(Construct):
         )
 
     def _scheduler_role(self, construct_id: str, action: str, resource: str) -> iam.IRole:
-        """A role that lets schedules of this account, and nothing else, do `action` to `resource`, an ARN.
+        """A role that allows schedules of this account `action` on the ARN `resource`.
 
         Source: EventBridge Scheduler user guide, "Confused deputy prevention".
         """
@@ -188,7 +181,7 @@ class ReconciliationRuns(Construct):
     def _alarm(self, alarms: Alarms, metrics: CustomMetrics) -> None:
         hours = _OVERDUE_AFTER_SCHEDULES * self._reconciliation.schedule_hours
         machine = self.state_machine
-        # Of runs only: executions of a map's items count under an ARN of the map. Source: Step Functions developer
+        # They count runs only: executions of items count under the ARN of their map. Source: Step Functions developer
         # guide, "Viewing a Distributed Map Run execution".
         failures: list[cloudwatch.IMetric] = [
             machine.metric_failed(),
@@ -203,18 +196,18 @@ class ReconciliationRuns(Construct):
         )
         alarms.add(
             "RunOverdue",
-            metrics.custom_metric("HoursSinceRun", "Maximum", period=_AN_HOUR),
+            metrics.custom_metric("HoursSinceRun", "Maximum", period=AN_HOUR),
             severity="notify",
             threshold=hours,
             meaning=f"For {hours} hours no run has compared the tables with Canvas.",
         )
         found = [
-            *metrics.metric_by_family("Missing", period=_AN_HOUR),
-            *metrics.metric_by_family("Drifted", period=_AN_HOUR),
+            *metrics.metric_by_family("Missing", period=AN_HOUR),
+            *metrics.metric_by_family("Drifted", period=AN_HOUR),
         ]
         alarms.add(
             "DriftFound",
-            metric_math("SUM", "missing or wrong", found, period=_AN_HOUR),
+            metric_math("SUM", "missing or wrong", found, period=AN_HOUR),
             severity="notify",
             threshold=self._reconciliation.drift_alarm,
             meaning=f"A run found {self._reconciliation.drift_alarm} or more items missing or wrong.",
@@ -223,20 +216,20 @@ class ReconciliationRuns(Construct):
         alarms.add(
             "HourlyErrors",
             metric_math(
-                "MAX", "errors", [function.metric_errors(period=_AN_HOUR) for function in hourly], period=_AN_HOUR
+                "MAX", "errors", [function.metric_errors(period=AN_HOUR) for function in hourly], period=AN_HOUR
             ),
             severity="notify",
-            threshold=_ATTEMPTS_OF_A_SCHEDULE,
+            threshold=ATTEMPTS_OF_A_SCHEDULE,
             meaning="The run monitor, or the function for unfinished imports, failed at every attempt of an hour.",
         )
 
 
 def _run_bucket(scope: Construct, settings: Settings) -> s3.Bucket:
-    """The bucket of what the steps of a run hand on: rows, corrections and, in a full run, names.
+    """The bucket of the files of runs: rows, corrections and, in full runs, names.
 
-    It empties itself: an object expires at the first midnight, UTC, three days or more after it was written. So the
-    bucket is retained when its stack or the reconciliation is removed: CloudFormation cannot delete one that is not
-    empty. Source: S3 user guide, "Lifecycle rules: Based on an object's age".
+    An object expires at the first midnight, UTC, at least three days after it was written. Source: S3 user guide,
+    "Lifecycle rules: Based on an object's age". The bucket is retained when its stack or the reconciliation is removed,
+    since CloudFormation can delete empty buckets only.
     """
     bucket = s3.Bucket(
         scope,

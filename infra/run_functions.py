@@ -13,23 +13,24 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from functions.routes import TableName
-from infra.data_stack import UNFINISHED_INDEX
 from infra.function import LeastPrivilegeFunction
+from infra.indexes import UNFINISHED_INDEX
+from infra.run_names import run_arn
 from infra.settings import Reconciliation, Settings
 from infra.wildcards import acknowledge_wildcards
 
 PUBLISHERS = 2
-"""Workers that publish at the same time. Each has its share of `corrections_per_second`."""
+"""Workers that publish concurrently, each with its share of `corrections_per_second`."""
 
 _QUEUE_DEPTH_LIMIT = 5000
-"""Messages that wait in the queues of corrections, above which publishing pauses: they are Canvas' own events, too."""
+"""Messages in the queues of corrections above which publishing pauses, since events of Canvas wait there, too."""
 
 _LONGEST = cdk.Duration.minutes(15)
-"""Of any function; a long step hands on its position before. Source: Lambda developer guide, "Lambda quotas"."""
+"""The limit of Lambda. Longer steps continue in another invocation. Source: Lambda developer guide, "Lambda quotas"."""
 _ONE_CPU_MIB = 1769
-"""Of a function with one whole vCPU. Source: Lambda developer guide, "Configure Lambda function memory"."""
+"""The memory for one vCPU. Source: Lambda developer guide, "Configure Lambda function memory"."""
 _MEMORY_MIB = 512
-"""The clients of Canvas alone take 100 MiB."""
+"""The clients of Canvas alone need 100 MiB."""
 _DISK = cdk.Size.gibibytes(10)
 
 _Allowed = Sequence[tuple[str, Sequence[str]]]
@@ -37,7 +38,7 @@ _Allowed = Sequence[tuple[str, Sequence[str]]]
 
 
 class RunFunctions(Construct):
-    """One function for each step of a run, and two that run every hour."""
+    """A function for each step of a run, and two hourly functions."""
 
     def __init__(
         self,
@@ -49,7 +50,6 @@ class RunFunctions(Construct):
         queues: Sequence[sqs.IQueue],
         bucket: s3.IBucket,
         run_number: ssm.IStringParameter,
-        state_machine_arn: str,
         code: lambda_.Code,
         settings: Settings,
         reconciliation: Reconciliation,
@@ -57,6 +57,7 @@ class RunFunctions(Construct):
         super().__init__(scope, construct_id)
         self._code = code
         self._settings = settings
+        state_machine_arn = run_arn(self, "stateMachine", settings)
         enrollments, sis_batches = tables["enrollments"], tables["sis_batches"]
         objects, reports = (bucket.arn_for_objects(f"runs/*{name}") for name in ("", "/report.json"))
         canvas_data_secret = _secret_resource(reconciliation.canvas_data_secret_arn)
@@ -83,7 +84,7 @@ class RunFunctions(Construct):
             ("dynamodb:BatchGetItem", [sis_batches.table_arn]),
             ("dynamodb:Scan", [f"{sis_batches.table_arn}/index/{UNFINISHED_INDEX}"]),
         ]
-        # Without ListBucket, S3 answers "access denied" for an object that is not there.
+        # Without ListBucket, S3 answers "access denied" for a missing object.
         list_bucket = ("s3:ListBucket", [bucket.bucket_arn])
         put_events = ("events:PutEvents", [bus.event_bus_arn])
 
@@ -101,7 +102,7 @@ class RunFunctions(Construct):
         self.poll = self._function(
             "poll", environment={**canvas_data, **files}, allowed=[read_canvas_data_secret, put_objects]
         )
-        # Parses, compares and compresses rows in one thread.
+        # It parses, compares and compresses rows in one thread.
         self.compare = self._function(
             "compare",
             environment={**canvas_data, **files, **school, "ENROLLMENTS_TABLE": enrollments.table_name},
@@ -111,7 +112,7 @@ class RunFunctions(Construct):
         self.compare_imports = self._function(
             "compare_imports", environment={**imports, **files, **window}, allowed=[*read_imports, put_objects]
         )
-        # As `compare`; in a full run the names of all users are in a SQLite file on its disk.
+        # Like `compare`; in a full run it has a SQLite file of all user names on its disk.
         self.decide = self._function(
             "decide",
             environment={
@@ -200,7 +201,7 @@ class RunFunctions(Construct):
 
 
 def _secret_resource(arn: str) -> str:
-    """How a policy names the secret `arn`, which may lack the hyphen and six random characters at its end.
+    """The resource of a policy for the secret `arn`, which may lack the random characters at its end.
 
     Source: Secrets Manager API reference, "CreateSecret": names of secrets should not end as complete ARNs do.
     """

@@ -1,4 +1,4 @@
-"""The stages of `stages.toml`: what differs between the deployments, typed and checked. Imports no CDK."""
+"""The settings of the stages in `stages.toml`, typed and validated. Imports no CDK."""
 
 import difflib
 import json
@@ -7,15 +7,25 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-PROJECT = "canvas-live-state"
+from functions.routes import PROJECT
+
+StackPart = Literal["data", "pipeline"]
+"""The two stacks of a stage."""
+
+Severity = Literal["page", "notify"]
+"""Severities of alarms: act now, or in working hours."""
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+EMULATOR_ACCOUNT = "000000000000"
+EMULATOR_REGION = "us-east-1"
 
 FUNCTION_TIMEOUT_SECONDS = 40
-"""Two writes, one dead-letter request and the loading of its client end within it at their worst (a test says so)."""
+"""The worst case of two writes, one dead-letter request and the loading of its client (checked by a test)."""
 
 _FILE = Path(__file__).resolve().parents[1] / "stages.toml"
 
@@ -27,10 +37,10 @@ _EMULATOR_TIMEOUT_SECONDS = 20
 _SHARD = 10**13
 """A global id is `shard * 10**13 + local id`. Source: `Shard::IDS_PER_SHARD` of switchman, which Canvas uses."""
 
-_DEAD_LETTER_DAYS = 14
-"""How long a dead-lettered event waits for its redrive (`infra/queues.py`)."""
+DEAD_LETTER_DAYS = 14
+"""Retention of a dead-letter queue: the longest that SQS allows."""
 
-_LEAST_WINDOW_DAYS = 15
+_LEAST_WINDOW_DAYS = DEAD_LETTER_DAYS + 1
 
 LogDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
@@ -40,23 +50,23 @@ LogDays = Literal[
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:")]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 GlobalId = Annotated[str, Field(pattern=r"^[1-9][0-9]{13,18}$")]
-"""Not a local id: every event would be of another shard, and be dropped."""
+"""Not a local id, with which all events would be dropped as foreign."""
 SecretArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+$")]
-"""With the six random characters at its end or without them: Secrets Manager finds the secret by both."""
+"""With or without the six random characters at its end: Secrets Manager accepts both."""
 Positive = Annotated[int, Field(ge=1)]
 Concurrency = Annotated[int, Field(ge=2, le=1000)]
 """Source: Lambda API reference, "ScalingConfig", `MaximumConcurrency`."""
 
 
 class StageError(ValueError):
-    """Raised where `stages.toml` has no such stage, or a setting that cannot be deployed. The text says what to do."""
+    """Raised for a missing stage or an invalid setting in `stages.toml`. The text says what to do."""
 
 
 def _base_url(url: str) -> str:
-    """The URL without a slash at its end.
+    """Remove the slash at the end of a URL.
 
     Raises:
-        PydanticCustomError: it is not a scheme and a host. The text does not repeat it: it may hold credentials.
+        PydanticCustomError: the URL has more than a scheme and a host. The text omits it: it may contain credentials.
     """
     match = re.fullmatch(r"(https?)://([a-z0-9.-]+)(:\d+)?/?", url, flags=re.IGNORECASE)
     if match is None:
@@ -70,10 +80,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 class Reconciliation(BaseModel):
-    """The comparison with Canvas: the table `reconciliation` of a stage. Every key: docs/deployment.md#reconciliation.
-
-    A stage without it has not one resource of it.
-    """
+    """The settings of the reconciliation, the table `reconciliation` of a stage: docs/deployment.md#reconciliation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -86,7 +93,7 @@ class Reconciliation(BaseModel):
     schedule_hours: Positive = 24
     window_days: Annotated[int, Field(ge=_LEAST_WINDOW_DAYS)] = 22
     margin_hours: Annotated[int, Field(ge=1, le=167)] = 10
-    """Less than the seven days after which a row counts as settled in any case."""
+    """Less than seven days, the greatest distance of the as-of time (`reconciliation/as_of.py`)."""
     correction_limit: Annotated[int, Field(ge=0)] = 1000
     correction_limit_percent: Annotated[int, Field(ge=0, le=100)] = 5
     corrections_per_second: Annotated[int, Field(ge=2)] = 300
@@ -94,25 +101,19 @@ class Reconciliation(BaseModel):
 
     @model_validator(mode="after")
     def _window_is_long_enough(self) -> Self:
-        days = _DEAD_LETTER_DAYS + math.ceil(self.schedule_hours / 24)
+        days = DEAD_LETTER_DAYS + math.ceil(self.schedule_hours / 24)
         if self.window_days < days:
             raise PydanticCustomError(
                 "window",
-                "window_days is {window} and schedule_hours is {hours}: a change can come to light {dead_letter} days "
-                "after it, when its event is redriven, and must still be in the window of the next run. Choose "
-                "window_days of at least {days}",
-                {
-                    "window": self.window_days,
-                    "hours": self.schedule_hours,
-                    "dead_letter": _DEAD_LETTER_DAYS,
-                    "days": days,
-                },
+                f"window_days is {self.window_days} and schedule_hours is {self.schedule_hours}: a dead-lettered event "
+                f"can be redriven {DEAD_LETTER_DAYS} days after its change, which must still be in the window of the "
+                f"next run. Choose window_days of at least {days}",
             )
         return self
 
 
 class Settings(BaseModel):
-    """One stage: a table of `stages.toml`. Every key, with unit and default: docs/deployment.md#stages."""
+    """The settings of one stage, a table of `stages.toml`: docs/deployment.md#stages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -159,23 +160,16 @@ class Settings(BaseModel):
             raise PydanticCustomError(
                 "periods", "page_after_minutes is not a multiple of notify_after_minutes, the period of those alarms"
             )
-        for severity, emails, arn in (
-            ("page", self.page_emails, self.page_topic_arn),
-            ("notify", self.notify_emails, self.notify_topic_arn),
-        ):
-            if emails and arn:
+        for severity in SEVERITIES:
+            if all(self.recipients(severity)):
                 raise PydanticCustomError(
                     "recipients", "{name}_emails and {name}_topic_arn exclude each other", {"name": severity}
                 )
         if self.max_receive_count > _MOST_RECEIVES:
             raise PydanticCustomError(
                 "retry_hours",
-                "retry_hours takes {receives} receives of a message and SQS allows {most}: choose at most {hours}",
-                {
-                    "receives": self.max_receive_count,
-                    "most": _MOST_RECEIVES,
-                    "hours": _MOST_RECEIVES * self.visibility_seconds // 3600,
-                },
+                f"retry_hours takes {self.max_receive_count} receives of a message and SQS allows {_MOST_RECEIVES}: "
+                f"choose at most {_MOST_RECEIVES * self.visibility_seconds // 3600}",
             )
         if self.reconciliation is not None:
             self._can_be_compared(self.reconciliation)
@@ -194,11 +188,17 @@ class Settings(BaseModel):
             if not self.runs_on_emulator and not getattr(reconciliation, key).lower().startswith("https:"):
                 raise PydanticCustomError("base_url", "reconciliation.{key} must begin with https://", {"key": key})
 
+    def recipients(self, severity: Severity) -> tuple[tuple[Email, ...], Arn | None]:
+        """The addresses of the alarms of `severity`, and the existing topic that they notify instead."""
+        if severity == "page":
+            return self.page_emails, self.page_topic_arn
+        return self.notify_emails, self.notify_topic_arn
+
     def compared_with(self, canvas_url: str) -> Self:
-        """This stage of the emulator, compared with the double of Canvas at `canvas_url`, whose port is any free one.
+        """The settings of a stage on the emulator, compared with the double of Canvas at `canvas_url`.
 
         Raises:
-            StageError: it is not a stage of the emulator, it is compared with nothing, or this is no such URL.
+            StageError: the stage is not on the emulator, has no reconciliation, or the URL is invalid.
         """
         if not self.runs_on_emulator or self.reconciliation is None:
             raise StageError(
@@ -214,45 +214,50 @@ class Settings(BaseModel):
 
     @property
     def metrics_namespace(self) -> str:
-        """The CloudWatch namespace of our own metrics: one for each stage, so that none is mixed into another's."""
+        """The CloudWatch namespace of the metrics of the stage."""
         return f"CanvasLiveState/{self.stage}"
 
     @property
     def parameter_path(self) -> str:
-        """Where readers find the stage's names in SSM."""
+        """The prefix of the SSM parameters of the stage."""
         return f"/{PROJECT}/{self.stage}"
 
     @property
+    def live_events_name(self) -> str:
+        """The name of the ingestion queue, with the prefix that Canvas requires, and of the event bus."""
+        return f"canvas-live-events-{self.stage}"
+
+    @property
     def function_timeout_seconds(self) -> int:
-        """Of every function. Short on the emulator, so that what failed is soon delivered again."""
+        """The timeout of the functions of the event path. Short on the emulator, so that retries are soon."""
         return _EMULATOR_TIMEOUT_SECONDS if self.runs_on_emulator else FUNCTION_TIMEOUT_SECONDS
 
     @property
     def visibility_seconds(self) -> int:
-        """How long a message stays hidden after it was received, so also the pause between two attempts at it.
+        """The visibility timeout of queues, which is also the pause between two attempts.
 
-        Six times the function's timeout plus the batching window. Source: Lambda developer guide, "Using Lambda with
-        Amazon SQS". Once the timeout on the emulator, which never throttles a batch.
+        Six times the timeout of the function plus the batching window. Source: Lambda developer guide, "Using Lambda
+        with Amazon SQS". Once the timeout on the emulator, which never throttles a batch.
         """
         timeouts = 1 if self.runs_on_emulator else 6
         return timeouts * self.function_timeout_seconds + self.batching_window_seconds
 
     @property
     def max_receive_count(self) -> int:
-        """How often a message is received in `retry_hours`, one visibility timeout apart."""
+        """The number of attempts in `retry_hours`, one visibility timeout apart."""
         return math.ceil(self.retry_hours * 3600 / self.visibility_seconds)
 
-    def stack_name(self, part: Literal["data", "pipeline"]) -> str:
+    def stack_name(self, part: StackPart) -> str:
         """The name of one of the stage's two stacks."""
         return f"{PROJECT}-{self.stage}-{part}"
 
 
 @cache
 def stage_settings(stage: str, file: Path = _FILE) -> Settings:
-    """The settings of `stage`, a table of `file`.
+    """Read the settings of `stage`, a table of `file`.
 
     Raises:
-        StageError: there is no such stage, an unknown key, or a value that cannot be deployed; the text names it.
+        StageError: the stage is missing, or has an unknown key or an invalid value. The text names it.
     """
     try:
         stages = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -261,7 +266,7 @@ def stage_settings(stage: str, file: Path = _FILE) -> Settings:
     if not isinstance(table := stages.get(stage), dict):
         raise StageError(f"{file.name} has no stage {stage!r}. There are: {', '.join(stages)}")
     try:
-        # As JSON: TOML's arrays are Python's lists, and a strict tuple takes none.
+        # As JSON, since strict tuples reject the lists of tomllib.
         return Settings.model_validate_json(json.dumps({**table, "stage": stage}, default=str))
     except ValidationError as error:
         problems = "\n".join(f"  {_sentence(problem)}" for problem in error.errors(include_url=False))
@@ -269,7 +274,7 @@ def stage_settings(stage: str, file: Path = _FILE) -> Settings:
 
 
 def _sentence(problem: Any) -> str:
-    """What is wrong with one setting."""
+    """Describe a problem of one setting."""
     *tables, key = problem["loc"] or ("",)
     path = ".".join(map(str, problem["loc"]))
     match problem["type"]:

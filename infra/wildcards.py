@@ -1,4 +1,4 @@
-"""Wildcards in policies, each acknowledged to cdk-nag with its reason."""
+"""Acknowledges wildcards in policies to cdk-nag."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from constructs import IConstruct
 
 
 def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], *, reason: str) -> None:
-    """Say why policies in `construct` name `resources` with a wildcard at the end."""
+    """Acknowledge that policies in `construct` name `resources` with a wildcard at the end."""
     stack = cdk.Stack.of(construct)
     cdk.Validations.of(construct).acknowledge(
         *(
@@ -21,7 +21,7 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], *, re
 
 
 def _as_found(resource: Any) -> str:
-    """`resource` as cdk-nag writes it: a reference as `<LogicalId>` or `<LogicalId.Attribute>`."""
+    """`resource` in the form of cdk-nag: a reference is `<LogicalId>` or `<LogicalId.Attribute>`."""
     if isinstance(resource, str):
         return resource
     if "Ref" in resource:

@@ -1,4 +1,4 @@
-"""What the event functions did lately: outcomes, and when each event was last seen."""
+"""The activity of the event functions: outcomes, and when each event was last seen."""
 
 import json
 from collections import Counter
@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from functions.canvas.fields import format_timestamp
+from functions.projection.change import Outcome
 from functions.routes import ROUTES
 from ops.stage import Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-OUTCOMES = ("Applied", "Duplicate", "Stale", "Rejected")
-"""What becomes of an event in the end: one of these, however often it is retried."""
+OUTCOMES = (*Outcome, "Rejected")
+"""Metrics, one of which counts each event that is finished, however often it was retried."""
 RETRIED = "Retried"
 RELAY = "relay"
-"""Counts no outcomes of events, but what it rejected and what it retried."""
+"""The relay counts rejected and retried messages only."""
 _COUNTED = (*OUTCOMES, RETRIED)
 _COUNTING = (*(route.event_name for route in ROUTES), RELAY)
 
@@ -30,7 +31,7 @@ _PERIOD_SECONDS = 300
 
 @dataclass
 class Activity:
-    """Of one event: how often each outcome and retry was counted, and when any was last."""
+    """The number of outcomes and retries of one event, and when it was last seen."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     last_seen: datetime | None = None
@@ -46,13 +47,13 @@ Activities = dict[str, Activity]
 
 
 def activity_of(stage: Stage, *, since: datetime) -> Activities:
-    """What the functions counted since then."""
+    """The activity of all functions since then."""
     read = activity_in_logs if stage.settings.runs_on_emulator else activity_in_metrics
     return read(stage, since=since)
 
 
 def activity_in_logs(stage: Stage, *, since: datetime) -> Activities:
-    """What the functions counted since then, out of their logs: the emulator makes no metrics of them."""
+    """The activity since then, from the logs of the functions: the emulator makes no metrics of them."""
     activities: Activities = {name: Activity() for name in _COUNTING}
     for metrics in _embedded_metrics(stage, since):
         at = datetime.fromtimestamp(metrics["_aws"]["Timestamp"] / 1000, UTC)
@@ -63,7 +64,7 @@ def activity_in_logs(stage: Stage, *, since: datetime) -> Activities:
 
 
 def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
-    """What the functions counted since then, read from CloudWatch; last seen within a fortnight, to five minutes."""
+    """The activity since then, from CloudWatch. `last_seen` covers 14 days, to five minutes."""
     now = datetime.now(UTC)
     asked = [(name, outcome) for name in _COUNTING for outcome in _COUNTED]
     pages = (
@@ -86,13 +87,13 @@ def activity_in_metrics(stage: Stage, *, since: datetime) -> Activities:
 
 
 def total(activities: Activities) -> int:
-    """All outcomes together: one for each event that a function has finished."""
+    """The number of events that the functions have finished."""
     events = [activity for counting, activity in activities.items() if counting != RELAY]
     return sum(activity.outcomes[name] for activity in events for name in OUTCOMES)
 
 
 def retries(activities: Activities) -> int:
-    """How often a message failed and was delivered again."""
+    """The number of failed messages that were delivered again."""
     return sum(activity.outcomes[RETRIED] for activity in activities.values())
 
 
@@ -112,7 +113,7 @@ def activity_table(activities: Activities, title: str) -> Table:
 
 
 def _embedded_metrics(stage: Stage, since: datetime) -> Iterator[dict[str, Any]]:
-    """The lines of CloudWatch's embedded metric format that the functions have written."""
+    """The metrics in the logs of the functions, in the embedded metric format."""
     logs: CloudWatchLogsClient = stage.client("logs")
     for group in stage.resources("pipeline", "AWS::Logs::LogGroup").values():
         lines = logs.get_paginator("filter_log_events").paginate(

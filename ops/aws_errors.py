@@ -1,4 +1,4 @@
-"""Failures of AWS requests, in words for the operator."""
+"""Explains failed AWS requests to the operator."""
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,7 +23,7 @@ _LOG_IN = "Log in: aws sso login [--profile NAME], or: export AWS_PROFILE=…"
 
 
 def explain(error: BotoCoreError | ClientError) -> str:
-    """What `error` means for the operator, and what to do about it."""
+    """What is wrong, and what to do about it."""
     if isinstance(error, ClientError):
         return _explain_answer(error)
     match error:
@@ -44,7 +44,7 @@ def _explain_answer(error: ClientError) -> str:
     if code in _EXPIRED:
         return f"The AWS credentials have expired. {_LOG_IN}"
     if code in _INVALID:
-        return f"AWS does not know these credentials ({code}). {_LOG_IN}"
+        return f"AWS rejects these credentials ({code}). {_LOG_IN}"
     if code.rpartition(".")[2] in _DENIED:
         return (
             f"AWS denied {error.operation_name}: {error.response['Error'].get('Message', code)}\n"

@@ -1,4 +1,4 @@
-"""Ends an unfinished import by publishing an ordinary event: no second writer touches the table."""
+"""Ends an unfinished import by publishing a correction."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,6 +6,7 @@ from canvas_live_state import SisImport
 from functions.canvas.fields import format_timestamp
 from functions.canvas.ids import id_text, local_id
 from functions.canvas.sis_batch import LIFE_CYCLE, UNFINISHED
+from functions.routes import CORRECTION_EVENTS
 from ops.failure import OperatorError
 from ops.publishing import publish_correction
 from ops.stage import Stage
@@ -13,16 +14,16 @@ from ops.waiting import wait_for
 
 FINISHED = tuple(state for state in LIFE_CYCLE if state not in UNFINISHED)
 
-_PATIENCE_SECONDS = 90
+_TIMEOUT_SECONDS = 90
 
 
 def close_import(
-    stage: Stage, account_id: str, sis_batch_id: str, state: str, *, patience_seconds: float = _PATIENCE_SECONDS
+    stage: Stage, account_id: str, sis_batch_id: str, state: str, *, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> SisImport:
-    """Publish that the import is in `state` now, and wait until the table says so; the import as it is then.
+    """Publish a correction that sets the state of the import; return the import once the table has it.
 
     Raises:
-        OperatorError: no such import, not unfinished, not a finished state, or the table does not say so in time.
+        OperatorError: no such import, not unfinished, not a finished state, or not in the table in time.
     """
     if state not in FINISHED:
         raise OperatorError(f"--as takes a state in which an import ends: {', '.join(FINISHED)}")
@@ -30,13 +31,13 @@ def close_import(
         raise OperatorError("Account and import are positive numbers of at most 19 digits.")
     number = local_id(sis_batch_id)
     unfinished = _unfinished_import(stage, account_id, number)
-    # Newer than what the table holds, even where that has an event of the near future.
+    # Newer than the item, whose event may be of the near future.
     at = max(datetime.now(UTC), unfinished.event_time + timedelta(milliseconds=1))
     publish_correction(
         stage,
-        "sis_batch_updated",
+        CORRECTION_EVENTS["import"],
         event_time=at,
-        root_account_id=account_id,  # any id of the shard places the import
+        root_account_id=account_id,  # any id of the shard will do
         body={
             "sis_batch_id": str(number),
             "account_id": str(local_id(account_id)),
@@ -50,10 +51,10 @@ def close_import(
         latest = stage.reader.sis_import(account_id, number) or latest
         return latest.event_time >= at
 
-    if not wait_for(table_has_it, seconds=patience_seconds):
+    if not wait_for(table_has_it, seconds=timeout_seconds):
         raise OperatorError(
-            f"The event was published, and the table does not have it after {patience_seconds:g} seconds. It is "
-            f"delivered for {stage.settings.retry_hours} hours. Look where it is: ops status {stage.ops_options}"
+            f"The event was published, and the table does not have it after {timeout_seconds:g} seconds. It is "
+            f"retried for {stage.settings.retry_hours} hours. Look where it is: ops status {stage.ops_options}"
         )
     if latest.workflow_state != state:
         raise OperatorError(

@@ -1,4 +1,4 @@
-"""Reads the dead-letter queues of a stage: which messages failed, how, and why."""
+"""Reads the dead-letter queues of a stage."""
 
 import json
 from collections import Counter, defaultdict
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 from rich.table import Table
 
 from functions.canvas.envelope import read_message
-from functions.canvas.rejection import UnreadableMessage
-from functions.routes import EVENT_NAMES
+from functions.canvas.rejection import RejectedEvent, UnreadableMessage
+from functions.routes import ROUTES
 from ops.failure import OperatorError
 from ops.stage import Stage
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-REJECTED = frozenset({"RejectedEvent", "UnreadableMessage"})
-"""The errors of what can never succeed as it is."""
+REJECTED = frozenset({RejectedEvent.__name__, UnreadableMessage.__name__})
+"""Errors of messages that can never succeed."""
 
 RETRIES_EXHAUSTED = "RetriesExhausted"
 MALFORMED = "Malformed"
@@ -38,7 +38,7 @@ _SUFFIX = "DeadLetters"
 
 @dataclass(frozen=True)
 class DeadLetterQueue:
-    """A dead-letter queue: its name, its URL, and the URL of the queue that it serves."""
+    """A dead-letter queue: its name, its URL, and the URL of its source queue."""
 
     name: str
     url: str
@@ -46,9 +46,9 @@ class DeadLetterQueue:
 
     @property
     def event_name(self) -> str | None:
-        """The Canvas event whose messages fail into it, `None` of the ingestion queue's."""
-        words = self.name.removesuffix(_SUFFIX)
-        return next((name for name in EVENT_NAMES if name.title().replace("_", "") == words), None)
+        """The Canvas event of its messages, `None` of the dead-letter queue of ingestion."""
+        construct_id = self.name.removesuffix(_SUFFIX)
+        return next((route.event_name for route in ROUTES if route.construct_id == construct_id), None)
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class DeadLetter:
     """A dead-lettered message.
 
     Attributes:
-        queue: where it is.
-        message_id: how SQS names it.
-        receipt: deletes it, or makes it visible again.
+        queue: the dead-letter queue.
+        message_id: its id in SQS.
+        receipt: the handle that deletes it, or makes it visible again.
         error: the kind of failure, such as `RejectedEvent` or an error code of EventBridge.
-        reason: why, in a sentence without any value of the message.
-        sent_at: when it was sent to the queue; of a message that SQS moved, when it was first sent.
+        reason: a sentence without values of the message.
+        sent_at: when it was sent to the queue, or for a message that SQS moved, when it was first sent.
         body: the EventBridge event, or the ingestion message as Canvas sent it.
     """
 
@@ -92,9 +92,9 @@ def count_dead_letters(stage: Stage, queues: Iterable[DeadLetterQueue]) -> dict[
 
 
 class DeadLetterBatch:
-    """The dead-lettered messages of some queues, received and hidden from others while they are dealt with.
+    """A context in which dead-lettered messages of some queues are received, and hidden from other consumers.
 
-    Used as a context: however it ends, every message that was received and not removed is made visible again.
+    When it ends, messages that were received and not removed are made visible again.
 
     Attributes:
         left: the messages that were received and not removed, by message id.
@@ -112,29 +112,29 @@ class DeadLetterBatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for queue, letters in _by_queue(self.left.values()):
+        for queue, messages in _by_queue(self.left.values()):
             entries = [
-                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
-                for number, letter in enumerate(letters)
+                {"Id": str(number), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
+                for number, message in enumerate(messages)
             ]
-            # Entries that fail are visible already: their time was over.
+            # Entries that fail are visible already: their visibility timeout has passed.
             self._sqs.change_message_visibility_batch(QueueUrl=queue.url, Entries=entries)  # type: ignore[arg-type]
 
     def receive(self) -> Iterator[list[DeadLetter]]:
-        """The messages that were in the queues when this began, at most ten at a time, all of one queue.
+        """Yield the messages that were in the queues at the beginning, at most ten of one queue at a time.
 
-        A queue is at its end after several empty answers to long polls that agree with its own count: a short poll asks
-        a part of SQS' servers, and the count lags, for minutes even. Source: Amazon SQS developer guide, "Short and
-        long polling" and "Confirming that a queue is empty". What it counts after that time is `undelivered`.
+        A queue is empty after several empty answers to long polls, if its message count, which can lag by minutes, is 0
+        as well. Messages that are counted for two minutes and not delivered are `undelivered`. Source: Amazon SQS
+        developer guide, "Short and long polling" and "Confirming that a queue is empty".
         """
         empty, contradictions = Counter[DeadLetterQueue](), Counter[DeadLetterQueue]()
         with ThreadPoolExecutor(len(self._queues)) as pool:
             while asked := [queue for queue in self._queues if empty[queue] < _EMPTY_ANSWERS]:
                 for queue, new, undelivered in self._hold(asked, list(pool.map(self._poll, asked))):
-                    letters = [letter for letter in new if not self.is_newer(letter)]
-                    if letters:
+                    messages = [message for message in new if not self.is_newer(message)]
+                    if messages:
                         empty[queue] = contradictions[queue] = 0
-                        yield letters
+                        yield messages
                     elif not undelivered:
                         empty[queue] += 1
                     elif contradictions[queue] < _MOST_CONTRADICTIONS:
@@ -143,24 +143,24 @@ class DeadLetterBatch:
                         self.undelivered[queue.name] = undelivered
                         empty[queue] = _EMPTY_ANSWERS
 
-    def is_newer(self, letter: DeadLetter) -> bool:
-        """Whether `letter` was dead-lettered after this began, perhaps because it was sent back and failed again."""
-        return letter.sent_at > self._began
+    def is_newer(self, message: DeadLetter) -> bool:
+        """Whether `message` was dead-lettered after the beginning, perhaps since it was sent back and failed again."""
+        return message.sent_at > self._began
 
-    def remove(self, letters: Iterable[DeadLetter]) -> None:
-        """Delete `letters` from their queues."""
-        for queue, group in _by_queue(letters):
-            entries = [{"Id": str(number), "ReceiptHandle": letter.receipt} for number, letter in enumerate(group)]
+    def remove(self, messages: Iterable[DeadLetter]) -> None:
+        """Delete `messages` from their queues."""
+        for queue, group in _by_queue(messages):
+            entries = [{"Id": str(number), "ReceiptHandle": message.receipt} for number, message in enumerate(group)]
             failed = self._sqs.delete_message_batch(QueueUrl=queue.url, Entries=entries).get("Failed", [])  # type: ignore[arg-type]
-            # A receipt that has expired is no error: the message is received again, and applied again without effect.
+            # An expired receipt does no harm: the message is delivered again, and changes nothing.
             errors = {failure["Code"] for failure in failed if "ReceiptHandle" not in failure["Code"]}
             if errors:
                 raise OperatorError(f"SQS did not delete messages of {queue.name} ({', '.join(errors)}). Try again.")
-            for letter in group:
-                self.left.pop(letter.message_id, None)
+            for message in group:
+                self.left.pop(message.message_id, None)
 
     def _poll(self, queue: DeadLetterQueue) -> tuple[list[DeadLetter], int]:
-        """At most ten messages of `queue`; where there were none, how many it counts all the same."""
+        """Receive at most ten messages of `queue`; where it delivers none, return its message count."""
         messages = self._sqs.receive_message(
             QueueUrl=queue.url,
             MaxNumberOfMessages=BATCH_SIZE,
@@ -174,34 +174,34 @@ class DeadLetterBatch:
     def _hold(
         self, queues: list[DeadLetterQueue], answers: list[tuple[list[DeadLetter], int]]
     ) -> list[tuple[DeadLetterQueue, list[DeadLetter], int]]:
-        """Note every message that was received, before any is dealt with; of each queue those that are new."""
+        """Record all messages received before any is yielded; return the new ones of each queue."""
         held = set(self.left)
         for received, _ in answers:
-            self.left |= {letter.message_id: letter for letter in received}
+            self.left |= {message.message_id: message for message in received}
         return [
-            (queue, [letter for letter in received if letter.message_id not in held], undelivered)
+            (queue, [message for message in received if message.message_id not in held], undelivered)
             for queue, (received, undelivered) in zip(queues, answers, strict=True)
         ]
 
 
-def summary_table(letters: Iterable[DeadLetter], *, now: datetime) -> Table:
-    """`letters`, grouped by queue, error and reason, with the ages of the oldest and the newest."""
+def summary_table(messages: Iterable[DeadLetter], *, now: datetime) -> Table:
+    """A table of messages by queue, error and reason, with the ages of the oldest and the newest."""
     groups: defaultdict[tuple[str, str, str], list[DeadLetter]] = defaultdict(list)
-    for letter in letters:
-        groups[letter.queue.name, letter.error, letter.reason].append(letter)
+    for message in messages:
+        groups[message.queue.name, message.error, message.reason].append(message)
     table = Table(title="Dead-lettered messages", title_justify="left")
     for column in ("dead-letter queue", "error", "reason"):
         table.add_column(column, overflow="fold")
     for column in ("messages", "oldest", "newest"):
         table.add_column(column, justify="right")
     for (queue, error, reason), group in sorted(groups.items()):
-        times = [letter.sent_at for letter in group]
+        times = [message.sent_at for message in group]
         table.add_row(queue, error, reason, str(len(group)), _age(now - min(times)), _age(now - max(times)))
     return table
 
 
 def _time_at_sqs(sqs: "SQSClient", queue: DeadLetterQueue) -> datetime:
-    """The end of the present second by SQS' clock, which stamps the messages; the operator's may differ."""
+    """The end of the current second by the clock of SQS, which stamps the messages."""
     answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])
     return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) + timedelta(seconds=1)
 
@@ -211,11 +211,11 @@ def _visible(sqs: "SQSClient", queue: DeadLetterQueue) -> int:
     return int(sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[count])["Attributes"][count])
 
 
-def _by_queue(letters: Iterable[DeadLetter]) -> Iterator[tuple[DeadLetterQueue, list[DeadLetter]]]:
-    """`letters` in groups of one queue, and of as many as a batch request takes."""
+def _by_queue(messages: Iterable[DeadLetter]) -> Iterator[tuple[DeadLetterQueue, list[DeadLetter]]]:
+    """Group messages by queue, at most ten in a group, the limit of a batch request."""
     groups: defaultdict[DeadLetterQueue, list[DeadLetter]] = defaultdict(list)
-    for letter in letters:
-        groups[letter.queue].append(letter)
+    for message in messages:
+        groups[message.queue].append(message)
     for queue, group in groups.items():
         for start in range(0, len(group), BATCH_SIZE):
             yield queue, group[start : start + BATCH_SIZE]
@@ -235,7 +235,7 @@ def _read(queue: DeadLetterQueue, message: "MessageTypeDef") -> DeadLetter:
 
 
 def _failure(queue: DeadLetterQueue, message: "MessageTypeDef") -> tuple[str, str]:
-    """The kind of failure and its reason, as the attributes of the three kinds of dead letters have them."""
+    """The kind of failure and its reason, from the attributes that the function, EventBridge or SQS has set."""
     attributes = {
         name: attribute.get("StringValue", "") for name, attribute in message.get("MessageAttributes", {}).items()
     }
@@ -248,11 +248,11 @@ def _failure(queue: DeadLetterQueue, message: "MessageTypeDef") -> tuple[str, st
     if "DeadLetterQueueSourceArn" in message["Attributes"]:  # SQS
         unreadable = _why_unreadable(message["Body"]) if queue.event_name is None else None
         return RETRIES_EXHAUSTED, unreadable or "the log of its function names the errors"
-    return MALFORMED, f"message {message['MessageId']} was sent by none of ours"
+    return MALFORMED, f"message {message['MessageId']} was not sent by this project"
 
 
 def _why_unreadable(body: str) -> str | None:
-    """Why the relay cannot read an ingestion message, without a value of it; `None` where it can."""
+    """Why the relay cannot read an ingestion message, `None` where it can."""
     try:
         read_message(body)
     except UnreadableMessage as error:

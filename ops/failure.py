@@ -1,5 +1,5 @@
-"""What the command line says when something did not work."""
+"""The error of the command line."""
 
 
 class OperatorError(Exception):
-    """A failure that the operator can do something about. Its text says what was wrong and what to do."""
+    """Raised for a failure that the operator can resolve. The text says what is wrong and what to do."""

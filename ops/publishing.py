@@ -23,7 +23,7 @@ def read_events(path: Path) -> list[Event]:
     """The events in a file of JSON (one event, or a list of them) or of NDJSON (one event a line).
 
     Raises:
-        OperatorError: the file is not there, or holds something else.
+        OperatorError: the file is missing, or contains something else.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def read_events(path: Path) -> list[Event]:
 
 
 def publish(stage: Stage, events: Sequence[Event], *, events_per_second: float) -> Iterator[Event]:
-    """Send `events` to the ingestion queue, in order; yield each as soon as the queue has it."""
+    """Send `events` to the ingestion queue, in order; yield each one that was sent."""
     sqs: SQSClient = stage.client("sqs")
     for event, _ in zip(events, rate_limited(events_per_second), strict=False):
         sqs.send_message(QueueUrl=stage.ingestion_queue_url, MessageBody=json.dumps(event))
@@ -53,7 +53,7 @@ def publish(stage: Stage, events: Sequence[Event], *, events_per_second: float) 
 def publish_correction(
     stage: Stage, event_name: str, *, event_time: datetime, root_account_id: str, body: dict[str, Any]
 ) -> None:
-    """Put an event that Canvas did not send on the event bus: the same rules and functions apply it.
+    """Publish a correction to the event bus, where the rules and functions apply it like any event.
 
     Raises:
         OperatorError: the event bus does not accept it.

@@ -1,11 +1,11 @@
-"""Doing something at most so many times a second."""
+"""A rate limit for loops."""
 
 import time
 from collections.abc import Iterator
 
 
 def rate_limited(per_second: float) -> Iterator[None]:
-    """An endless iterator that yields at once, and then at most `per_second` times a second."""
+    """Yield at once, and then without end at most `per_second` times a second."""
     due = time.monotonic()
     while True:
         time.sleep(max(0.0, due - time.monotonic()))

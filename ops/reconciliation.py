@@ -1,4 +1,4 @@
-"""Reconciliation runs of a stage: starts one, follows it, and reads the reports of the last ones."""
+"""Starts and follows reconciliation runs of a stage, and reads their reports."""
 
 import json
 import time
@@ -6,25 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from functions.routes import CORRECTION_EVENTS, ROUTE_OF
 from ops.failure import OperatorError
 from ops.stage import Stage
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
 Kind = Literal["backfill", "full", "reconcile", "dry-run", "dry-run-full"]
-"""What a run is for. The name of its execution begins with it; those of the schedule have names of AWS."""
-
-CORRECTED = ("missing", "drifted")
-"""The verdicts that a correction follows."""
-
-VERDICTS = ("missing", "drifted", "same", "undecided", "behind", "unknown", "gone")
-
-_QUEUES = ("EnrollmentUpdatedQueue", "EnrollmentStateUpdatedQueue", "SisBatchUpdatedQueue")
-_COUNTS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+"""The kind of a run, with which the name of its execution begins. AWS names the scheduled runs."""
 
 _POLL_SECONDS = 2
 _RUNNING = "RUNNING"
@@ -33,7 +25,7 @@ _SUCCEEDED = "SUCCEEDED"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: what it does now, and how many of how many parts are done. `total` is 0 while unknown."""
+    """The progress of a run: its current step, and the number of parts done. `total` is 0 while it is unknown."""
 
     step: str
     done: int = 0
@@ -45,10 +37,10 @@ class Run:
     """A run that has started.
 
     Attributes:
-        name: of the execution.
+        name: the name of the execution.
         status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
         started_at: when it started.
-        report: what it found; empty until it has succeeded.
+        report: its report, empty until it has succeeded.
         error: the kind of failure.
         cause: what failed, and what to do.
     """
@@ -62,7 +54,7 @@ class Run:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it came to its end."""
+        """Whether it has succeeded."""
         return self.status == _SUCCEEDED
 
     @property
@@ -72,23 +64,23 @@ class Run:
 
     @property
     def corrections(self) -> int:
-        """How many items were missing or wrong."""
+        """The number of items that were missing or wrong."""
         return int(self.report.get("corrections", 0))
 
     def families(self) -> dict[str, dict[str, int]]:
-        """How many rows of each record family got which verdict."""
+        """The number of rows, by record family and verdict."""
         return dict(self.report.get("families", {}))
 
 
 def start_run(stage: Stage, kind: Kind, *, force: str | None = None, now: datetime) -> str:
-    """Start a run; the ARN of its execution.
+    """Start a run, and return the ARN of its execution.
 
     Args:
-        stage: the stage, which has the settings of a reconciliation.
-        kind: `backfill` and the full ones take a snapshot; only a backfill may change any number of items; a dry run
-            publishes nothing.
-        force: name of a run that failed for its number of corrections, after its report was read.
-        now: part of the execution's name.
+        stage: a stage with the settings of a reconciliation.
+        kind: `backfill` and the full kinds compare all records. Only a backfill may correct any number of items. A dry
+            run publishes nothing.
+        force: the name of a run that failed for its number of corrections, after its report was read.
+        now: a part of the name of the execution.
 
     Raises:
         OperatorError: the stage does not reconcile, or another run has not ended.
@@ -114,7 +106,7 @@ def start_run(stage: Stage, kind: Kind, *, force: str | None = None, now: dateti
 
 
 def follow_run(stage: Stage, execution: str) -> Iterator[Progress]:
-    """The progress of a run, again and again until it has ended."""
+    """Yield the progress of a run until it has ended."""
     while describe_run(stage, execution).runs:
         yield _progress(stage, execution)
         time.sleep(_POLL_SECONDS)
@@ -146,14 +138,12 @@ def last_runs(stage: Stage, number: int) -> list[Run]:
 
 
 def waiting_corrections(stage: Stage) -> int:
-    """How many messages the queues that corrections pass still hold, about. Canvas' own events are among them."""
-    sqs: SQSClient = stage.client("sqs")
-    answers = [sqs.get_queue_attributes(QueueUrl=stage.queues[name], AttributeNames=_COUNTS) for name in _QUEUES]
-    return sum(int(answer["Attributes"][count]) for answer in answers for count in _COUNTS)
+    """The approximate number of messages in the queues of corrections, including events of Canvas."""
+    return sum(stage.message_count(f"{ROUTE_OF[name].construct_id}Queue") for name in CORRECTION_EVENTS.values())
 
 
 def _progress(stage: Stage, execution: str) -> Progress:
-    """What the run's newest Distributed Map has done, if it has begun one."""
+    """The progress of the newest Distributed Map of the run."""
     client = _client(stage)
     runs = client.list_map_runs(executionArn=execution)["mapRuns"]
     if not runs:

@@ -16,44 +16,44 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 _MAX_REQUEST_BYTES = 1024 * 1024
-"""Of one SendMessageBatch. Source: Amazon SQS API reference, "SendMessageBatch"."""
+"""Size limit of a SendMessageBatch request. Source: Amazon SQS API reference, "SendMessageBatch"."""
 
 Selection = Callable[[DeadLetter], bool]
 
 
 def selection(only: str | None) -> Selection:
-    """The messages whose error is `only`; without it, those that may succeed now.
+    """Select the messages with the error `only`, by default those that may succeed now.
 
-    What was rejected is rejected again until its cause is gone, and a malformed message stays malformed.
+    A rejected message fails until the cause is removed, a malformed message always.
     """
     if only is None:
-        return lambda letter: letter.error not in REJECTED | {MALFORMED}
-    return lambda letter: letter.error == only
+        return lambda message: message.error not in REJECTED | {MALFORMED}
+    return lambda message: message.error == only
 
 
 def redrive(
     stage: Stage, batch: DeadLetterBatch, selected: Selection, *, messages_per_second: float
 ) -> Iterator[DeadLetter]:
-    """Send the selected messages back, and remove them as soon as they were accepted; yield each that was.
+    """Send the selected messages back, without their attributes, and remove and yield those that were accepted.
 
-    Safe to stop at any moment and to repeat: at worst a message was accepted and is still in its dead-letter queue, and
-    an event that is delivered again changes nothing. What is sent back carries no attributes.
+    It can be stopped and repeated at any time: at worst, a message was accepted and is still in its dead-letter queue,
+    and an event that is delivered again changes nothing.
 
     Raises:
         OperatorError: a queue does not accept a message.
     """
     sqs: SQSClient = stage.client("sqs")
     limit = rate_limited(messages_per_second)
-    for letters in batch.receive():
-        for group in _requests(list(filter(selected, letters))):
+    for messages in batch.receive():
+        for group in _requests(list(filter(selected, messages))):
             for _ in group:
                 next(limit)
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(number), "MessageBody": letter.body} for number, letter in enumerate(group)
+                {"Id": str(number), "MessageBody": message.body} for number, message in enumerate(group)
             ]
             failed = sqs.send_message_batch(QueueUrl=group[0].queue.source_url, Entries=entries).get("Failed", [])
             refused = {int(failure["Id"]) for failure in failed}
-            accepted = [letter for number, letter in enumerate(group) if number not in refused]
+            accepted = [message for number, message in enumerate(group) if number not in refused]
             batch.remove(accepted)
             yield from accepted
             if failed:
@@ -66,7 +66,7 @@ def redrive(
 def export(batch: DeadLetterBatch, selected: Selection, file: Path, *, discard: bool) -> Iterator[DeadLetter]:
     """Write the selected messages to `file`, a line of JSON each; remove them from their queues if `discard`.
 
-    The file holds what Canvas sent, personal data included: only its owner may read it.
+    The file contains personal data: only its owner may read it.
 
     Raises:
         OperatorError: the file exists already.
@@ -78,10 +78,10 @@ def export(batch: DeadLetterBatch, selected: Selection, file: Path, *, discard: 
     except OSError as error:
         raise OperatorError(f"{file} cannot be written ({error.strerror}). Name a file in a folder of yours.") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as lines:
-        for letters in batch.receive():
-            chosen = list(filter(selected, letters))
-            for letter in chosen:
-                lines.write(json.dumps(_as_canvas_sent_it(letter)) + "\n")
+        for messages in batch.receive():
+            chosen = list(filter(selected, messages))
+            for message in chosen:
+                lines.write(json.dumps(_as_canvas_sent_it(message)) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
             if discard:
@@ -89,27 +89,27 @@ def export(batch: DeadLetterBatch, selected: Selection, file: Path, *, discard: 
             yield from chosen
 
 
-def _requests(letters: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    """`letters`, at most ten of one queue, in groups that one request takes each."""
+def _requests(messages: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """Group at most ten messages of one queue, so that each group fits one request."""
     group: list[DeadLetter] = []
     size = 0
-    for letter in letters:
-        length = len(letter.body.encode())
+    for message in messages:
+        length = len(message.body.encode())
         if group and size + length > _MAX_REQUEST_BYTES:
             yield group
             group, size = [], 0
-        group.append(letter)
+        group.append(message)
         size += length
     if group:
         yield group
 
 
-def _as_canvas_sent_it(letter: DeadLetter) -> object:
-    """The Canvas message, which `ops publish` can send again; the text of what is none."""
+def _as_canvas_sent_it(message: DeadLetter) -> object:
+    """The Canvas message, which `ops publish` can send again, or the text where it is not JSON."""
     try:
-        message = json.loads(letter.body)
+        body = json.loads(message.body)
     except (ValueError, RecursionError):
-        return letter.body
-    if letter.queue.event_name is not None and isinstance(message, dict):
-        return message.get("detail", message)
-    return message
+        return message.body
+    if message.queue.event_name is not None and isinstance(body, dict):
+        return body.get("detail", body)
+    return body

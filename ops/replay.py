@@ -1,4 +1,4 @@
-"""Replays the archive of the event bus: the events of a time span once more, through the same rules and functions."""
+"""Replays the events of a time span from the archive of the event bus."""
 
 import json
 import time
@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 2
 _ARCHIVE_DELAY = timedelta(minutes=10)
-"""How long an event may take to reach the archive. Source: EventBridge user guide, "Archiving and
-replaying events", which recommends to wait so long before a replay."""
+"""The longest delay of events in the archive. Source: EventBridge user guide, "Archiving and replaying events"."""
 
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a replay is: its state, the share of the time span, and why it failed, if it did."""
+    """The progress of a replay: its state, the replayed share of the time span, and the reason of its state."""
 
     state: str
     share: float
@@ -34,9 +33,7 @@ class Progress:
 
 
 def start_replay(stage: Stage, start: datetime, end: datetime, *, event_name: str | None = None, now: datetime) -> str:
-    """Start the replay of what came to the event bus from `start` to `end`, to the rule of `event_name` or to all.
-
-    Returns the name of the replay.
+    """Start a replay of the events from `start` to `end`, to the rule of `event_name` or to all; return its name.
 
     Raises:
         OperatorError: the time span is empty or too young, no such event, or the event bus has no archive.
@@ -80,7 +77,7 @@ def describe_archive(stage: Stage) -> "DescribeArchiveResponseTypeDef | None":
 
 
 def follow_replay(stage: Stage, name: str) -> Iterator[Progress]:
-    """The replay's progress, again and again until it has ended."""
+    """Yield the progress of the replay until it has ended."""
     events: EventBridgeClient = stage.client("events")
     while True:
         replay = events.describe_replay(ReplayName=name)

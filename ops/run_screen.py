@@ -1,4 +1,4 @@
-"""A run of the reconciliation on the operator's screen: its progress, what it found, and what became of it."""
+"""Shows reconciliation runs: their progress, reports and outcomes."""
 
 import time
 from collections.abc import Sequence
@@ -10,17 +10,9 @@ from rich.table import Table
 
 from functions.canvas.fields import format_timestamp
 from ops.failure import OperatorError
-from ops.reconciliation import (
-    CORRECTED,
-    VERDICTS,
-    Kind,
-    Run,
-    describe_run,
-    follow_run,
-    start_run,
-    waiting_corrections,
-)
+from ops.reconciliation import Kind, Run, describe_run, follow_run, start_run, waiting_corrections
 from ops.stage import Stage
+from reconciliation.verdict import CORRECTED, Verdict
 
 _POLL_SECONDS = 2
 
@@ -29,7 +21,7 @@ def run_to_its_end(stage: Stage, kind: Kind, console: Console, *, force: str | N
     """Start a run, show its progress, and return it when it has succeeded.
 
     Raises:
-        OperatorError: it did not succeed; the text is the run's own.
+        OperatorError: the run failed. The text says why.
     """
     execution = start_run(stage, kind, force=force, now=datetime.now(UTC))
     columns = (
@@ -53,7 +45,7 @@ def run_to_its_end(stage: Stage, kind: Kind, console: Console, *, force: str | N
 
 
 def follow_corrections(stage: Stage, run: Run, console: Console) -> None:
-    """Wait until the queues are empty: then the tables have every correction, or it is dead-lettered."""
+    """Wait until the queues are empty, so that every correction is in the tables or dead-lettered."""
     if not run.corrections:
         return
     try:
@@ -68,7 +60,7 @@ def follow_corrections(stage: Stage, run: Run, console: Console) -> None:
 
 
 def report_table(run: Run) -> Table:
-    """What a run found: how many rows of each record family got which verdict."""
+    """The report of a run: the number of rows by record family and verdict."""
     table = _table(f"Run {run.name}, {_started(run)}")
     table.caption = outcome_of(run)
     table.caption_justify = "left"
@@ -77,7 +69,7 @@ def report_table(run: Run) -> Table:
 
 
 def runs_table(runs: Sequence[Run]) -> Table:
-    """What each of `runs` found."""
+    """The reports of `runs`."""
     table = _table("Runs, newest first", "run")
     for run in runs:
         _add_rows(table, run, run.name)
@@ -87,14 +79,14 @@ def runs_table(runs: Sequence[Run]) -> Table:
 
 def _table(title: str, *columns: str) -> Table:
     table = Table(*columns, "family", title=title, title_justify="left")
-    for name in ("rows", *VERDICTS):
+    for name in ("rows", *Verdict):
         table.add_column(name, justify="right", style="bold" if name in CORRECTED else "")
     return table
 
 
 def _add_rows(table: Table, run: Run, *cells: str) -> None:
     for family, counts in run.families().items():
-        table.add_row(*cells, family, *(f"{counts.get(name, 0):,}" for name in ("rows", *VERDICTS)))
+        table.add_row(*cells, family, *(f"{counts.get(name, 0):,}" for name in ("rows", *Verdict)))
 
 
 def _started(run: Run) -> str:
@@ -102,7 +94,7 @@ def _started(run: Run) -> str:
 
 
 def outcome_of(run: Run) -> str:
-    """What became of a run, in a sentence or two."""
+    """The outcome of a run, in one or two sentences."""
     if run.runs:
         return f"running since {_started(run)}."
     if not run.succeeded:

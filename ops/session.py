@@ -1,4 +1,4 @@
-"""The AWS session of one command: one set of credentials and one region for every client."""
+"""The AWS session of a command: its credentials and its region."""
 
 import os
 
@@ -8,15 +8,14 @@ from infra.settings import Settings
 from ops.failure import OperatorError
 
 _ENDPOINT = "AWS_ENDPOINT_URL"
-_OF_THE_EMULATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+EMULATOR_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 def open_session(settings: Settings, *, profile: str | None = None, region: str | None = None) -> boto3.Session:
-    """A session for the deployed stage of `settings`.
+    """Open a session for the deployed stage of `settings`.
 
-    The region is `region`, otherwise the stage's, otherwise the shell's: `AWS_REGION` first, as the CDK has it, though
-    boto3 does not read it.
+    The region is `region`, otherwise that of the stage, otherwise that of the shell: `AWS_REGION` first, as in the CDK.
 
     Raises:
         OperatorError: the shell points at the emulator, no region is known, or the credentials are of another account.
@@ -35,11 +34,11 @@ def open_session(settings: Settings, *, profile: str | None = None, region: str 
 
 
 def _refuse_emulator(stage: str) -> None:
-    """Refuse a shell that has sourced `.local/env`: its requests would never reach AWS."""
+    """Refuse a shell that has sourced `.local/env`, whose requests would not reach AWS."""
     endpoints = [name for name in os.environ if name.startswith(_ENDPOINT)]
     if not endpoints:
         return
-    others = [name for name, value in _OF_THE_EMULATOR.items() if os.environ.get(name) == value]
+    others = [name for name, value in EMULATOR_CREDENTIALS.items() if os.environ.get(name) == value]
     if others:
         others += [name for name in _REGIONS if name in os.environ]
     raise OperatorError(
@@ -52,6 +51,6 @@ def _refuse_other_account(session: boto3.Session, settings: Settings) -> None:
     account = session.client("sts").get_caller_identity()["Account"]
     if account != settings.account:
         raise OperatorError(
-            f"The credentials belong to account {account}, and stage {settings.stage} is in account "
+            f"The credentials are of account {account}, and stage {settings.stage} is in account "
             f"{settings.account} (stages.toml). Choose others with --profile, or: export AWS_PROFILE=…"
         )

@@ -1,4 +1,4 @@
-"""CloudFormation stacks: what one holds, what is wrong with it, and the command that repairs it."""
+"""CloudFormation stacks: their state and outputs, and how to repair them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,9 +53,9 @@ def describe_stack(cloudformation: "CloudFormationClient", name: str) -> Stack:
 
 
 def problem_of(stack: Stack, *, deploy: str, aws_options: str) -> str:
-    """What is wrong with a stack that is not settled, or that lacks an output, and the command that repairs it.
+    """What is wrong with a stack that is not settled or lacks an output, and the command that repairs it.
 
-    `deploy` is the command that deploys it, `aws_options` those with which the AWS command line reaches it.
+    `deploy` is the command that deploys it, `aws_options` are the options of the AWS command line for it.
     """
     why = f"aws cloudformation describe-stack-events --stack-name {stack.name} {aws_options}".rstrip()
     match stack.state:

@@ -1,34 +1,33 @@
-"""A stage: its settings, the clients that reach it, and what its stacks hold."""
+"""A stage: its settings, AWS clients and stacks."""
 
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, get_args
 
 import boto3
 from botocore.exceptions import ClientError
 
 from canvas_live_state import Reader
 from functions.routes import TableName
-from infra.settings import Settings
+from infra.settings import Settings, StackPart
 from ops.failure import OperatorError
 from ops.stacks import Stack, describe_stack, problem_of
 
-Part = Literal["data", "pipeline"]
-PARTS: tuple[Part, ...] = ("data", "pipeline")
+PARTS: tuple[StackPart, ...] = get_args(StackPart)
 
 _TABLE_OUTPUTS: dict[TableName, str] = {"enrollments": "EnrollmentsTable", "sis_batches": "SisBatchesTable"}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. A stack is asked for when something of it is first needed, so a command needs no other.
+    """A stage. Its stacks are described on first use.
 
     Attributes:
-        settings: the stage's table of stages.toml.
-        session: makes every client.
+        settings: the settings of the stage.
+        session: the session of all clients.
         endpoint: the URL of the emulator; `None` on AWS.
-        profile: the AWS profile that was named, for the commands that an error gives.
+        profile: the AWS profile, for commands in error messages.
     """
 
     settings: Settings
@@ -40,12 +39,12 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """The stage's name."""
+        """The name of the stage."""
         return self.settings.stage
 
     @property
     def ops_options(self) -> str:
-        """The options with which another `ops` command reaches this stage."""
+        """The options of an `ops` command for this stage."""
         region = self.session.region_name
         options = [f"--stage {self.name}"]
         if self.profile:
@@ -56,7 +55,7 @@ class Stage:
 
     @property
     def aws_options(self) -> str:
-        """The options with which an `aws` command reaches this stage; none on the emulator: `source .local/env`."""
+        """The options of an `aws` command for this stage; none on the emulator: `source .local/env`."""
         if self.settings.runs_on_emulator:
             return ""
         profile = f" --profile {self.profile}" if self.profile else ""
@@ -74,25 +73,25 @@ class Stage:
 
     @property
     def ingestion_queue_url(self) -> str:
-        """Where Canvas, and `ops publish`, send events."""
+        """The URL of the queue to which Canvas and `ops publish` send events."""
         return self.output("pipeline", "IngestionQueueUrl")
 
     def table(self, name: TableName) -> str:
-        """The table's name in DynamoDB."""
+        """The name of the table in DynamoDB."""
         return self.output("data", _TABLE_OUTPUTS[name])
 
-    def output(self, part: Part, name: str) -> str:
+    def output(self, part: StackPart, name: str) -> str:
         """The output `name` of the stack `part`.
 
         Raises:
-            OperatorError: the stack does not have it, because its deployment failed or is of another version.
+            OperatorError: the stack lacks it, because its deployment failed or is of another version.
         """
         stack = self._stacks[part] if part in self._stacks else self._stacks.setdefault(part, self.stack(part))
         if name not in stack.outputs:
             raise OperatorError(self.problem_of(stack))
         return stack.outputs[name]
 
-    def stack(self, part: Part) -> Stack:
+    def stack(self, part: StackPart) -> Stack:
         """The stack `part` as it is now."""
         return describe_stack(self.client("cloudformation"), self.settings.stack_name(part))
 
@@ -100,8 +99,8 @@ class Stage:
         """What is wrong with `stack`, and the command that repairs it."""
         return problem_of(stack, deploy=self.deploy_command, aws_options=self.aws_options)
 
-    def resources(self, part: Part, resource_type: str) -> dict[str, str]:
-        """The stack `part`'s resources of one CloudFormation type: logical id to physical id.
+    def resources(self, part: StackPart, resource_type: str) -> dict[str, str]:
+        """The physical ids of the resources of one type in the stack `part`, by logical id.
 
         Raises:
             OperatorError: there is no such stack.
@@ -121,10 +120,10 @@ class Stage:
 
     @cached_property
     def queues(self) -> dict[str, str]:
-        """The URLs of the pipeline's queues by construct, such as `IngestionQueue` or `SisBatchUpdatedDeadLetters`.
+        """The URLs of the queues by construct, such as `IngestionQueue` or `SisBatchUpdatedDeadLetters`.
 
         Raises:
-            OperatorError: the pipeline's stack has no queue.
+            OperatorError: the pipeline stack has no queue.
         """
         urls = self.resources("pipeline", "AWS::SQS::Queue")
         if not urls:
@@ -132,9 +131,15 @@ class Stage:
         # A logical id ends in eight characters of hash.
         return {logical_id[:-8]: url for logical_id, url in urls.items()}
 
+    def message_count(self, queue: str) -> int:
+        """The approximate number of messages in `queue`, a key of `queues`, visible or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=self.queues[queue], AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
     @cached_property
     def reader(self) -> Reader:
-        """For reading the tables."""
+        """The reader of the tables."""
         return Reader(
             enrollments_table=self.table("enrollments"),
             sis_batches_table=self.table("sis_batches"),
@@ -142,12 +147,12 @@ class Stage:
         )
 
     def client(self, service: str) -> Any:
-        """The client of `service`, made once: clients may be shared by threads, a session may not."""
+        """The client of `service`, created once: threads may share a client, but not a session."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self.session.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
             return self._clients[service]
 
     @cached_property
-    def _stacks(self) -> dict[Part, Stack]:
+    def _stacks(self) -> dict[StackPart, Stack]:
         return {}

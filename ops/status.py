@@ -1,4 +1,4 @@
-"""One look at a stage: is it healthy, and if not, why?"""
+"""The health of a stage, with the reasons where it is not healthy."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ _JUST_NOW = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Status:
-    """What was found: tables for the operator, and every reason for which the stage is not healthy."""
+    """The state of a stage in tables, and the reasons why it is not healthy."""
 
     screen: RenderableType
     reasons: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
-        """The reasons, a line each. Not part of the screen, which would break the commands in them at its width."""
+        """The reasons, a line each. Not part of the screen, which would wrap the commands in them."""
         return "\n".join(["Not healthy:", *(f"- {reason}" for reason in self.reasons)]) if self.reasons else "Healthy."
 
     @property
@@ -40,7 +40,7 @@ class Status:
 
 @dataclass(frozen=True)
 class _Findings:
-    """What AWS says of the stage, asked for at once: each answer takes a tenth of a second."""
+    """The state of a stage in AWS, requested concurrently: each request takes 0.1 seconds."""
 
     lately: Activities
     just_now: Activities
@@ -50,10 +50,10 @@ class _Findings:
 
 
 def status_of(stage: Stage) -> Status:
-    """Look at the stage's stacks, events, dead letters, unfinished imports and alarms."""
+    """Check stacks, events, dead letters, unfinished imports and alarms of the stage."""
     stacks = [stage.stack(part) for part in PARTS]
     wrong = [stage.problem_of(stack) for stack in stacks if not stack.is_settled]
-    if not all(stack.outputs for stack in stacks):  # nothing else can be asked
+    if not all(stack.outputs for stack in stacks):  # the other checks need the outputs
         return Status(_stack_table(stacks), tuple(wrong))
     now = datetime.now(UTC)
     found = _look(stage, now)
@@ -113,7 +113,7 @@ def _stuck(stage: Stage, record: SisImport) -> str:
 
 
 def _alarms(stage: Stage) -> dict[str, str]:
-    """The alarms of the stage that are in alarm, and what each means."""
+    """The descriptions of the alarms that are in alarm, by name."""
     pages = stage.client("cloudwatch").get_paginator("describe_alarms")
     return {
         alarm["AlarmName"]: alarm.get("AlarmDescription", "")

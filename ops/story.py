@@ -1,4 +1,4 @@
-"""The events of the demo: the histories of one enrollment and one SIS import, and how badly they are delivered."""
+"""The events of the demo: the history of one enrollment, the history of one SIS import, one invalid event."""
 
 import random
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _SHUFFLE_SEED = 7
 
 
 def documented_examples() -> list[Event]:
-    """The six events as Canvas' documentation shows them."""
+    """The six example events of the Canvas documentation."""
     return [event for route in ROUTES for event in read_events(ROOT / "examples" / f"{route.event_name}.json")]
 
 
@@ -39,12 +39,12 @@ class EnrollmentHistory:
     def deliveries(self) -> list[Event]:
         """Every event, half of them twice, shuffled."""
         shuffled = [*self.events, *self.events[::2]]
-        random.Random(_SHUFFLE_SEED).shuffle(shuffled)  # noqa: S311 - a story, not a secret
+        random.Random(_SHUFFLE_SEED).shuffle(shuffled)  # noqa: S311 - not a secret
         return shuffled
 
 
 def enrollment_history() -> EnrollmentHistory:
-    """A student is invited, accepts, changes section, leaves, comes back and completes the course."""
+    """A student is invited, accepts, changes section, becomes inactive, then active, and completes the course."""
     times = _times()
     events = [
         _enrollment("enrollment_created", next(times), "invited"),
@@ -64,13 +64,13 @@ def enrollment_history() -> EnrollmentHistory:
 
 
 def import_history() -> list[Event]:
-    """One SIS import, from its upload to its end."""
+    """One SIS import, from `initializing` to `imported`."""
     event_names = ["sis_batch_created", *["sis_batch_updated"] * (len(IMPORT_STATES) - 1)]
     return [_sis_batch(*event) for event in zip(event_names, _times(), IMPORT_STATES, strict=False)]
 
 
 def invalid_event() -> Event:
-    """A SIS event without root account, so it cannot be attributed to a school."""
+    """A SIS event without `root_account_id`: it cannot be attributed to a school."""
     event = _sis_batch(INVALID_EVENT_NAME, next(_times()), "importing")
     del event["metadata"]["root_account_id"]
     return event

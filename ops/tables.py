@@ -1,4 +1,4 @@
-"""Records as readable tables, each with the AWS command line that asks a deployed stage the same."""
+"""Records as tables for the operator, each with the equivalent command of the AWS command line."""
 
 import dataclasses
 import json
@@ -13,13 +13,12 @@ from rich.text import Text
 from canvas_live_state import SisImport
 from functions.canvas.fields import format_timestamp
 from functions.routes import TableName
+from infra.indexes import ROSTER_ATTRIBUTES
 from ops.stage import Stage
-
-_ROSTER_COLUMNS = ("type", "workflow_state", "state", "restricted_access", "course_section_id", "user_name")
 
 
 def enrollment(stage: Stage, enrollment_id: str) -> RenderableType:
-    """Everything that is known of one enrollment."""
+    """All attributes of one enrollment."""
     record = stage.reader.enrollment(enrollment_id)
     title = f"Enrollment {enrollment_id}"
     shown: RenderableType = _nothing(title)
@@ -33,25 +32,25 @@ def enrollment(stage: Stage, enrollment_id: str) -> RenderableType:
 
 
 def course(stage: Stage, course_id: str) -> RenderableType:
-    """A course's roster."""
+    """The roster of a course."""
     entries = stage.reader.roster(course_id, include_deleted=True)
     return Group(
-        _rows(f"Course {course_id}: roster by index", ("enrollment_id", "user_id", *_ROSTER_COLUMNS), entries),
+        _rows(f"Course {course_id}: roster by index", ("enrollment_id", "user_id", *ROSTER_ATTRIBUTES), entries),
         _aws_query(stage, "enrollments", "course_id", course_id, "--index-name", "by_course"),
     )
 
 
 def user(stage: Stage, user_id: str) -> RenderableType:
-    """A user's enrollments."""
+    """The enrollments of a user."""
     entries = stage.reader.enrollments_of(user_id, include_deleted=True)
     return Group(
-        _rows(f"User {user_id}: enrollments by index", ("enrollment_id", "course_id", *_ROSTER_COLUMNS), entries),
+        _rows(f"User {user_id}: enrollments by index", ("enrollment_id", "course_id", *ROSTER_ATTRIBUTES), entries),
         _aws_query(stage, "enrollments", "user_id", user_id, "--index-name", "by_user"),
     )
 
 
 def imports(stage: Stage, account_id: str) -> RenderableType:
-    """An account's SIS imports with their timelines, newest first."""
+    """The SIS imports of an account with their timelines, newest first."""
     return Group(
         imports_table(f"Account {account_id}: SIS imports", stage.reader.sis_imports(account_id)),
         _aws_query(stage, "sis_batches", "account_id", account_id, "--no-scan-index-forward"),
@@ -105,5 +104,5 @@ def _aws_query(stage: Stage, table: TableName, key: str, value: str, *options: s
 
 def _aws(stage: Stage, *arguments: str) -> Text:
     command = f"aws dynamodb {shlex.join(arguments)} {stage.aws_options}".rstrip()
-    # Not wrapped: a line break in it would end the command where it is pasted.
+    # Not wrapped, since a pasted line break would end the command.
     return Text(f"{command}\n", style="dim", overflow="ignore", no_wrap=True)

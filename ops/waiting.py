@@ -1,4 +1,4 @@
-"""Waiting for something that happens in its own time."""
+"""Waits for a condition, and parses durations."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float, pause: float = 1) -> bool:
-    """Whether `condition` became true within `seconds`. It is asked at least once, with a pause after each time."""
+    """Whether `condition` became true within `seconds`. It is evaluated at least once, every `pause` seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
@@ -22,7 +22,7 @@ def seconds_of(option: str, duration: str) -> float:
     """The seconds of a duration such as `90s`, `15m` or `2h`.
 
     Raises:
-        OperatorError: it is none; the text names `option`.
+        OperatorError: it is not a duration. The text names `option`.
     """
     number, unit = duration[:-1], duration[-1:]
     if unit not in _UNITS or not number.isascii() or not number.isdigit():

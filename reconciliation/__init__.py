@@ -1,1 +1,1 @@
-"""Comparing the tables with Canvas, and correcting them by ordinary events: an asset of its own."""
+"""The Lambda functions that compare the tables with Canvas and publish corrections, in an asset of their own."""

@@ -1,8 +1,8 @@
-"""Which time a row of Canvas Data 2 has, so that it can be ordered with the events.
+"""Times of the rows of Canvas Data 2, by which rows and events are ordered.
 
-`at` and `meta.ts` are times of the data lake, an upper bound of what a row shows: never a version. `updated_at` alone
-is not enough: deleting one course, concluding one, cross-listing and merges do not stamp it. Times are in the stored
-form of `functions.canvas.fields`: text that sorts as time does.
+`at` and `meta.ts` are times of the data lake: upper bounds of the state that a row shows, so not versions. `updated_at`
+alone is not enough: deleting or concluding a course, cross-listing and merges do not change it. All times are text in
+the stored form of `functions.canvas.fields`, which sorts by time.
 """
 
 from collections.abc import Iterable
@@ -11,29 +11,29 @@ from datetime import datetime, timedelta
 from functions.canvas.fields import format_timestamp
 
 _STILL_TABLE = timedelta(days=7)
-"""The most by which the as-of time stays behind `at`, or a table in which nothing is stamped would never converge.
+"""Greatest distance of the as-of time from `at`, so that a table without new stamps converges.
 
-48 hours instead is unsafe after a long stall of the lake.
+48 hours would be unsafe after a long stall of the lake.
 """
 
-_CLOCK_SKEW = timedelta(seconds=5)
-"""The most by which the clocks of Canvas' servers differ."""
+CLOCK_SKEW = timedelta(seconds=5)
+"""Greatest difference between the clocks of two servers of Canvas."""
 
-_RUNS = 999
+_RUN_MICROSECONDS = 999
 
 
 def newest_stamp(stamps: Iterable[str], at: str, so_far: str | None = None) -> str | None:
-    """The newest time that Canvas itself stamped, `so_far` included, and that is not after `at`."""
+    """The newest of `stamps` and `so_far` that is not after `at`, `None` where there is none."""
     return max((stamp for stamp in (*stamps, so_far) if stamp is not None and stamp <= at), default=None)
 
 
 def as_of(at: str, newest: str | None, *, margin_hours: float) -> str:
-    """A time such that every change that was announced at or before it is in the result.
+    """The as-of time of a result: every change that was announced at or before it is in the result.
 
     Args:
-        at: until when the lake says that the result is complete.
-        newest: the newest stamp of the whole result: the lake has provably loaded Canvas up to it.
-        margin_hours: 10 tolerates a missed load, and changes that are loaded out of order.
+        at: the time until which the lake reports the result as complete.
+        newest: the newest stamp of the whole result, up to which the lake has loaded Canvas.
+        margin_hours: the safety margin; 10 covers a missed load, and changes that are loaded out of order.
     """
     end = datetime.fromisoformat(at)
     still = end - _STILL_TABLE
@@ -46,16 +46,16 @@ def as_of(at: str, newest: str | None, *, margin_hours: float) -> str:
 def version_time(as_of: str, updated_at: str | None, *, number: int) -> str:
     """The time of a row, which is the `event_time` of its correction.
 
-    Canvas' own events have milliseconds. The microseconds below them are those of the run, so that no two runs within a
-    week, and no run and an event, have equal times: the digest would decide by chance.
+    Events of Canvas have whole milliseconds. The microseconds identify the run, so that two runs within a week, or a
+    run and an event, never have equal times, which the digest would order by chance.
 
     Args:
-        as_of: of the table's result.
-        updated_at: when Canvas last stamped the row: it is not older than that.
-        number: of the run. The same number gives the same time, so that a repeated run changes nothing.
+        as_of: the as-of time of the result of the table.
+        updated_at: when Canvas last stamped the row, which is at least as new.
+        number: the number of the run. The same number gives the same time, so that a repeated run changes nothing.
     """
     instant = datetime.fromisoformat(as_of)
     if updated_at is not None:
-        instant = max(instant, datetime.fromisoformat(updated_at).replace(microsecond=0) - _CLOCK_SKEW)
+        instant = max(instant, datetime.fromisoformat(updated_at).replace(microsecond=0) - CLOCK_SKEW)
     milliseconds = instant.microsecond // 1000
-    return format_timestamp(instant.replace(microsecond=milliseconds * 1000 + number % _RUNS + 1))
+    return format_timestamp(instant.replace(microsecond=milliseconds * 1000 + number % _RUN_MICROSECONDS + 1))

@@ -1,4 +1,4 @@
-"""Canvas Data 2 by Instructure's own client: jobs, and the lines of their objects.
+"""Canvas Data 2 through the client of Instructure: jobs, and the lines of their objects.
 
 Source of limits and lifetimes: docstrings of `instructure-dap-client`, and Instructure's "Limits and policies".
 """
@@ -33,17 +33,17 @@ from reconciliation.dap_failures import ANOTHER_RUN, error_number, run_failures
 from reconciliation.failure import CredentialsRefused, JobFailed, PartUnreadable
 from reconciliation.gzip_lines import GzipLines, UnreadableGzip
 
-# They write answers, URLs with signatures, and errors with both.
+# They log responses and signed URLs.
 for _name in ("dap", "aiohttp", "aiohttp_retry", "asyncio"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 NAMESPACE = "canvas"
 
 _CALL_SECONDS = 150
-"""Of one call, with the client's retries: after "too many requests" it waits twice, 30 s or as long as it is told."""
+"""Timeout of a call with its retries: after "too many requests" the client waits twice, for 30 s or `Retry-After`."""
 
 _DOWNLOADS = 5
-"""How often an object is downloaded without one line more, the first attempt included."""
+"""Attempts to download an object that yield no new line, including the first."""
 
 _BACKOFF_SECONDS = 2.0
 _READ_BYTES = 256 * 1024
@@ -52,7 +52,7 @@ _READ_BYTES = 256 * 1024
 _DOWNLOAD_HEADERS = {"Accept-Encoding": "identity"}
 
 _INVALID_CLIENT = frozenset({"invalid_client", "unauthorized_client", "access_denied"})
-"""Errors of OAuth 2.0 in another form than the client reads. Source: RFC 6749, section 5.2."""
+"""OAuth 2.0 errors that the client does not recognise. Source: RFC 6749, section 5.2."""
 
 _SNAPSHOT_REQUIRED = "SnapshotRequired"
 
@@ -61,11 +61,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TableResult:
-    """A complete job.
+    """The result of a complete job.
 
     Attributes:
-        at: until when the lake says that the result is complete, in the stored form.
-        objects: the ids of its objects, in the job's order.
+        at: the time until which the lake reports the result as complete, in the stored form.
+        objects: the ids of its objects, in the order of the job.
     """
 
     at: str
@@ -73,9 +73,9 @@ class TableResult:
 
 
 class CanvasData:
-    """A session with Canvas Data 2, made with the credentials of a secret.
+    """A session with Canvas Data 2, with the credentials of a secret.
 
-    Its methods raise the kinds of `RunFailed` that end a run: CredentialsRefused, AccountNotEnabled, UnderMaintenance,
+    Its methods raise these subclasses of `RunFailed`: CredentialsRefused, AccountNotEnabled, UnderMaintenance,
     RequestTypeForbidden, SnapshotRequired, JobFailed, PartUnreadable. Any other error may be temporary.
     """
 
@@ -86,7 +86,7 @@ class CanvasData:
         self._session: DAPSession | None = None
 
     async def __aenter__(self) -> Self:
-        # Objects are read without the client: it decompresses what it should not, and has no timeout of a read.
+        # Objects are downloaded without the client, which decompresses too much and has no read timeout.
         self._downloads = aiohttp.ClientSession(
             auto_decompress=False,
             headers=_DOWNLOAD_HEADERS,
@@ -100,7 +100,7 @@ class CanvasData:
         await self._sessions.aclose()
 
     async def query_table(self, table: str, *, since: datetime | None) -> str:
-        """Order the rows of `table` that changed since `since`, or all of them; the id of the job.
+        """Start a job for the rows of `table` that changed since `since`, or for all rows; return its id.
 
         The same query within 24 hours returns the same job.
         """
@@ -111,13 +111,13 @@ class CanvasData:
             try:
                 return await self._query_since(table, since)
             except OutOfRangeError as error:
-                # The client takes one for the other: they have the same fields.
+                # The client confuses the two errors, which have the same fields.
                 if _SNAPSHOT_REQUIRED in error.type:
                     raise SnapshotRequiredError(**vars(error)) from None
                 return await self._query_since(table, error.since)
 
     async def result(self, table: str, job_id: str) -> TableResult | None:
-        """The result of a job for `table`, `None` while it is being made."""
+        """The result of a job for `table`, `None` while the job runs."""
         with run_failures(table):
             job = await self._call(lambda session: session.get_job(job_id))
         if isinstance(job, FailedJob):
@@ -132,12 +132,12 @@ class CanvasData:
         return None
 
     async def lines(self, object_id: str, *, skip: int = 0) -> AsyncGenerator[bytes, None]:
-        """The lines of an object, after the first `skip`; close the iterator after use.
+        """The lines of an object after the first `skip`. Close the iterator after use.
 
-        One that is interrupted, or whose URL has expired, is downloaded again, and goes on where it was.
+        An interrupted download is repeated, with a new URL, and continues after the last line.
 
         Raises:
-            PartUnreadable: the object is not there, or cannot be read to its end however often it is downloaded.
+            PartUnreadable: the object is missing, or all attempts to download it failed.
         """
         done = skip
         failures = 0
@@ -169,7 +169,7 @@ class CanvasData:
 
     async def _download(self, object_id: str) -> AsyncGenerator[bytes, None]:
         gzip = GzipLines()
-        # Asked for by each download: the URL lives 15 minutes.
+        # Requested for each download: the URL expires after 15 minutes.
         url = await self._object_url(object_id)
         async with self._downloads.get(URL(url, encoded=True)) as response:  # requoted, its signature would not match
             response.raise_for_status()
@@ -190,7 +190,7 @@ class CanvasData:
                 ) from None
 
     async def _call(self, call: Callable[[DAPSession], Awaitable[T]]) -> T:
-        """What `call` returns; with the secret read once more where Canvas Data 2 does not accept the session."""
+        """Return the result of `call`; where Canvas Data 2 rejects the session, read the secret again and repeat."""
         try:
             return await self._call_once(call)
         except (AuthenticationError, ServerError) as error:
@@ -213,14 +213,14 @@ class CanvasData:
             if self._session is None:
                 secret = await asyncio.to_thread(read_secret, self._secret_arn, "client_id", "client_secret")
                 credentials = Credentials.create(client_id=secret["client_id"], client_secret=secret["client_secret"])
-                # Otherwise it reports each use to a third party.
+                # Tracking would report each use to a third party.
                 client = DAPClient(self._url, credentials, tracking=False)
                 self._session = await self._sessions.enter_async_context(client)
             return await call(self._session)
 
 
 def canvas_data() -> CanvasData:
-    """Canvas Data 2 as the stage's settings say."""
+    """Canvas Data 2, as configured for the stage."""
     return CanvasData(setting("CANVAS_DATA_URL"), setting("CANVAS_DATA_SECRET_ARN"))
 
 

@@ -1,4 +1,4 @@
-"""SIS imports by Canvas' REST API: Canvas Data 2 has no table of them.
+"""SIS imports through the REST API of Canvas, since Canvas Data 2 has no table of them.
 
 Source of the limits: canvas-lms, `RequestThrottle`; Instructure's API documentation, "Throttling".
 """
@@ -25,17 +25,17 @@ from reconciliation.credentials import read_secret
 from reconciliation.failure import AccountNotEnabled, CredentialsRefused, TemporaryFailure
 from reconciliation.imports import SisImportAnswer
 
-# They write bodies, and URLs with their queries.
+# They log bodies, and URLs with queries.
 for _name in ("canvasapi", "requests", "urllib3"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 _TIMEOUT = (10, 60)
-"""Seconds to connect, and between two bytes of an answer."""
+"""Seconds to connect, and between two bytes of a response."""
 _ATTEMPTS = 5
 _LONGEST_WAIT_SECONDS = 60.0
 
 _SLOW_BELOW = 200.0
-"""What the bucket of our token must have left for the next request to be sent at once; it is full at 600."""
+"""Remaining quota of the token below which requests are delayed. The full quota is 600, regained at 10 a second."""
 _LEAK_PER_SECOND = 10.0
 
 _UNAUTHORIZED = 401
@@ -43,16 +43,16 @@ _FORBIDDEN = 403
 _THROTTLED = 429
 _SERVER_ERROR = 500
 _THROTTLED_TEXT = b"Rate Limit Exceeded"
-"""What Canvas answered with status 403 until October 2025. Source: ucfopen/canvasapi issue 704."""
+"""Body of a throttled response, with status 403, until October 2025. Source: ucfopen/canvasapi issue 704."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """When Canvas answered a request.
+    """The time of a response of Canvas.
 
     Attributes:
-        date: the header `Date`, whole seconds of Canvas' clock.
-        elapsed: how long the answer took.
+        date: the header `Date`, in whole seconds.
+        elapsed: the duration of the request.
     """
 
     date: datetime
@@ -61,21 +61,21 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOnPage:
-    """What Canvas says of one import, `None` where it cannot be read, and when it said so."""
+    """An import in a response of Canvas, `None` where it cannot be parsed, and the time of the response."""
 
     answer: SisImportAnswer | None
     page: Page
 
 
 class CanvasRest:
-    """The SIS imports of one root account, asked for one request at a time.
+    """A client for the SIS imports of one root account. It sends one request at a time.
 
     Its methods raise CredentialsRefused, AccountNotEnabled and TemporaryFailure. Any other error may be temporary.
     """
 
     def __init__(self, url: str, secret_arn: str, root_account_id: str) -> None:
         base_url = url.rstrip("/")
-        # The client never has the token: its adapter adds it to requests that go to Canvas, and to no other.
+        # canvasapi never has the token: the adapter adds it, to requests to Canvas only.
         requester = Requester(base_url, "")
         self._adapter = _Adapter(secret_arn)
         session: requests.Session = requester._session  # noqa: SLF001  # it offers no other way to set a timeout
@@ -89,7 +89,7 @@ class CanvasRest:
         The client keeps all of them in memory: a school has some hundreds a week.
         """
         try:
-            # A page is requested when its first import is.
+            # Each page is requested when the iteration reaches it.
             for found in self._account.get_sis_imports(created_since=created_since.isoformat()):
                 yield ImportOnPage(answer=_answer(found), page=self._adapter.page)
         except ResourceDoesNotExist:
@@ -108,15 +108,15 @@ class CanvasRest:
 
 
 def canvas_rest() -> CanvasRest:
-    """Canvas as the stage's settings say."""
+    """The REST API of Canvas, as configured for the stage."""
     return CanvasRest(setting("CANVAS_URL"), setting("CANVAS_SECRET_ARN"), setting("ROOT_ACCOUNT_ID"))
 
 
 class _Adapter(HTTPAdapter):
-    """Sends requests to Canvas with the token, timeouts, and patience with its throttle."""
+    """A transport adapter that adds the token and timeouts, and retries throttled requests."""
 
     page: Page
-    """Of the last answer."""
+    """The time of the last response."""
 
     def __init__(self, secret_arn: str) -> None:
         super().__init__()
@@ -125,11 +125,11 @@ class _Adapter(HTTPAdapter):
         self._left = _SLOW_BELOW
 
     def send(self, request: requests.PreparedRequest, *_: Any, **options: Any) -> requests.Response:
-        """Send `request` until Canvas answers it.
+        """Send `request`, with retries.
 
         Raises:
-            CredentialsRefused: Canvas does not accept the token, also after the secret was read again.
-            TemporaryFailure: Canvas does not answer however often it is asked, or asks to wait for long.
+            CredentialsRefused: Canvas rejects the token, even after the secret was read again.
+            TemporaryFailure: the retries are exhausted, or Canvas demands a longer wait than one minute.
         """
         _sleep(max(0.0, _SLOW_BELOW - self._left) / _LEAK_PER_SECOND)
         attempt = 0
@@ -137,7 +137,7 @@ class _Adapter(HTTPAdapter):
             attempt += 1
             wait = 2.0**attempt
             try:
-                response = self._send_as_ourselves(request, options | {"timeout": _TIMEOUT})
+                response = self._send_with_token(request, options | {"timeout": _TIMEOUT})
             except (requests.ConnectionError, requests.Timeout) as error:
                 problem = type(error).__name__
             else:
@@ -151,8 +151,8 @@ class _Adapter(HTTPAdapter):
                 raise TemporaryFailure(f"Canvas does not answer ({problem}, attempt {attempt}). Try again later.")
             _sleep(wait)
 
-    def _send_as_ourselves(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
-        """Send with the token; after a refusal once more, with what the secret holds then."""
+    def _send_with_token(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
+        """Send `request` with the token; where Canvas rejects it, read the secret again and repeat once."""
         for _ in range(2):
             if self._token is None:
                 self._token = read_secret(self._secret_arn, "token")["token"]
@@ -177,9 +177,9 @@ def _answer(found: object) -> SisImportAnswer | None:
     if sis_batch_id is None or not (isinstance(state, str) and state):
         return None
     try:
-        for time_told in times.values():
-            if time_told is not None:
-                parse_timestamp(time_told)
+        for timestamp in times.values():
+            if timestamp is not None:
+                parse_timestamp(timestamp)
     except PydanticCustomError:
         return None
     return SisImportAnswer(sis_batch_id=local_id(sis_batch_id), workflow_state=state, **times)
@@ -209,7 +209,7 @@ def _date(response: requests.Response) -> datetime:
         return parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError):
         raise TemporaryFailure(
-            "Canvas' answer has no Date, so its imports cannot be ordered. Is there a proxy that removes it?"
+            "The response of Canvas has no Date header, so imports cannot be ordered. Look for a proxy that removes it."
         ) from None
 
 

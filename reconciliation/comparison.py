@@ -1,4 +1,4 @@
-"""Compares a row of Canvas with the item of our table: only the attributes that count decide."""
+"""Compares a row of Canvas Data 2 with the item of the table."""
 
 import json
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ COUNTED: Mapping[CanvasTable, tuple[str, ...]] = {
     ),
     "enrollment_states": ("state", "state_started_at", "state_valid_until", "restricted_access"),
 }
-"""What makes a difference. Not `updated_at`, which changes without event, nor `state_is_current` and
-`access_is_current`, flags of a cache that change unannounced. Source: canvas-lms, `EnrollmentState`."""
+"""Attributes that are compared. Not `updated_at`, nor the cache flags `state_is_current` and `access_is_current`: they
+change without an event. Source: canvas-lms, `EnrollmentState`."""
 
 _FLAGS = frozenset({"limit_privileges_to_course_section", "restricted_access"})
 _TIMES = frozenset({"state_started_at", "state_valid_until"})
@@ -32,7 +32,7 @@ _CARRIED: Mapping[CanvasTable, tuple[str, ...]] = {
     "enrollments": ("updated_at", "user_id", "user_name", "user_uuid", "course_id", "course_uuid"),
     "enrollment_states": (),
 }
-"""What a verdict and a correction need of the item beyond its event time."""
+"""Attributes of the item that the verdict and the correction need, besides its event time."""
 
 ITEM_ATTRIBUTES: Mapping[CanvasTable, tuple[str, ...]] = {
     table: tuple(dict.fromkeys(("enrollment_id", f"{family}_event_time", *COUNTED[table], *_CARRIED[table])))
@@ -48,11 +48,11 @@ class Candidate:
     Attributes:
         table: the table of Canvas Data 2.
         enrollment_id: the global id.
-        body: every attribute that the row knows.
+        body: all attributes of the row.
         updated_at: when Canvas last stamped the row.
-        differs: whether an attribute that counts differs. False only in a full run, which compares names later.
-        item: the item's `event_time` of the family, and of an enrollment what a correction carries over. `None` where
-            the item has nothing of the family.
+        differs: whether a compared attribute differs. False only in a full run, which compares names later.
+        item: the `event_time` of the family in the item, and for an enrollment the attributes that a correction
+            keeps. `None` where the item has nothing of the family.
     """
 
     table: CanvasTable
@@ -68,17 +68,17 @@ class Candidate:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Self:
-        """The candidate that `to_json` wrote."""
+        """Parse a line that `to_json` wrote."""
         return cls(**json.loads(line))
 
 
 def compare(row: Row, item: Mapping[str, AttributeValue] | None, *, full: bool) -> Candidate | None:
-    """The difference between `row` and `item`, `None` where there is none.
+    """Compare `row` with `item`; return `None` where they do not differ.
 
     Args:
-        row: what Canvas shows.
-        item: `ITEM_ATTRIBUTES` of the enrollment, `None` where our table does not have it.
-        full: whether the names of users are compared, too. They are known later: every enrollment is a candidate.
+        row: the row of Canvas Data 2.
+        item: `ITEM_ATTRIBUTES` of the enrollment, `None` where the table does not have it.
+        full: whether user names are compared, too. They are loaded later, so every enrollment becomes a candidate.
     """
     event_time = (item or {}).get(f"{FAMILY_OF[row.table]}_event_time")
     carried: dict[str, AttributeValue | None] | None = None
@@ -105,7 +105,7 @@ def _equal(name: str, row: Mapping[str, AttributeValue | None], item: Mapping[st
     if name in _FLAGS:
         return not ours and not theirs  # null means false
     if name in _TIMES:
-        # Canvas Data 2 keeps fractions, events have whole seconds.
+        # Canvas Data 2 has fractions of a second, events have whole seconds.
         return ours is not None and theirs is not None and _within_a_second(str(ours), str(theirs))
     return name == "associated_user_id" and row["type"] != OBSERVER
 

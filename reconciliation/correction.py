@@ -1,4 +1,4 @@
-"""A correction: an ordinary event that says what Canvas has, and that the event path applies as any other."""
+"""Corrections: ordinary events with the state of Canvas, which the event path applies like any other."""
 
 import json
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ class Correction:
     Attributes:
         event_name: one of the six.
         event_time: in the stored form.
-        root_account_id: any global id of the school's shard.
-        body: as Canvas' event has it; what is null is left out, which means the same.
+        root_account_id: any global id on the shard of the school.
+        body: the body of the Canvas event, without nulls.
     """
 
     event_name: str
@@ -54,7 +54,7 @@ class Correction:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Self:
-        """The correction that `to_json` wrote."""
+        """Parse a line that `to_json` wrote."""
         detail = json.loads(line)
         metadata = detail["metadata"]
         return cls(

@@ -1,4 +1,4 @@
-"""The two secrets: credentials of Canvas Data 2, and a token of Canvas. Read anew by each invocation."""
+"""Reads the credentials of Canvas Data 2, and the token of Canvas, from Secrets Manager."""
 
 import json
 
@@ -15,7 +15,7 @@ def read_secret(arn: str, *keys: str) -> dict[str, str]:
     """The values of `keys` in the secret `arn`, a JSON object.
 
     Raises:
-        CredentialsRefused: the secret is not there, not such an object, or lacks one of the keys.
+        CredentialsRefused: the secret is missing, is not such an object, or lacks one of the keys.
     """
     shape = json.dumps(dict.fromkeys(keys, "…"), ensure_ascii=False)
     try:

@@ -1,4 +1,4 @@
-"""Turns errors of Instructure's client into failures of a run: those that no repetition mends.
+"""Maps permanent errors of the client of Canvas Data 2 to failures of a run.
 
 Source: instructure-dap-client 2.3.1, `dap/dap_error.py`.
 """
@@ -34,12 +34,12 @@ _UUID = re.compile(r"[0-9a-fA-F-]{32,36}")
 
 @contextmanager
 def run_failures(table: str) -> Iterator[None]:
-    """Raise, for each error of the client that no repetition mends, the failure of a run that asked for `table`."""
+    """A context that raises permanent errors of the client, in a request for `table`, as failures of the run."""
     try:
         yield
     except (SnapshotRequiredError, OutOfRangeError):
         raise SnapshotRequired(
-            f"Canvas Data 2 has reloaded table {table}, so that what changed cannot be told apart: "
+            f"Canvas Data 2 has reloaded table {table}, so that its changes cannot be queried: "
             f"run ops backfill {STAGE_OPTION}"
         ) from None
     except AccountUnderMaintenanceError:
@@ -59,15 +59,15 @@ def run_failures(table: str) -> Iterator[None]:
         ) from None
     except NotFoundError:
         raise JobFailed(
-            f"Canvas Data 2 knows no table {table}, or no longer has its job: it keeps them for a day. {ANOTHER_RUN}"
+            f"Canvas Data 2 has no table {table}, or no longer has its job: it keeps jobs for a day. {ANOTHER_RUN}"
         ) from None
     except ValidationError as error:
         raise JobFailed(
-            f"Canvas Data 2 does not understand the query of table {table}. Is a newer release of this project out? "
-            f"Otherwise ask Instructure's support about error {error_number(error.uuid)}."
+            f"Canvas Data 2 rejects the query of table {table} as invalid. Install a newer release of this project, or "
+            f"ask Instructure's support about error {error_number(error.uuid)}."
         ) from None
 
 
 def error_number(text: object) -> str:
-    """The number by which Instructure finds an error, where `text` is one."""
+    """The id of an error, by which Instructure's support finds it, where `text` is one."""
     return text if isinstance(text, str) and _UUID.fullmatch(text) else "(without a number)"

@@ -1,18 +1,18 @@
-"""Why a run of the reconciliation ends without its result. The name of a class is the error's name in Step Functions.
+"""Failures of a reconciliation run. The name of a class is the name of the error in Step Functions.
 
-Each text says what is wrong, where, and what to do. It holds no value of a student, no token and no URL.
+Each text says what is wrong, where, and what to do. It contains no personal data, no token and no URL.
 """
 
 STAGE_OPTION = "--stage STAGE"
-"""What follows a command in a text: `reconciliation.step` knows the stage and writes its name."""
+"""The option of a command in a text. `reconciliation.step` fills in the name of the stage."""
 
 
 class RunFailed(Exception):
-    """Raised where repeating the step would not help."""
+    """Raised where the step cannot succeed if it is retried."""
 
 
 class TemporaryFailure(RunFailed):
-    """Raised where the step may succeed later: the state machine repeats it."""
+    """Raised where the step may succeed later, so that the state machine retries it."""
 
 
 class PredecessorStillRuns(RunFailed):
@@ -44,7 +44,7 @@ class JobFailed(RunFailed):
 
 
 class JobsTimedOut(RunFailed):
-    """Raised where Canvas Data 2 takes too long to make the result."""
+    """Raised where Canvas Data 2 has not made the result in time."""
 
 
 class UnknownRun(RunFailed):
@@ -52,16 +52,16 @@ class UnknownRun(RunFailed):
 
 
 class PartUnreadable(RunFailed):
-    """Raised for an object of the result that is truncated, corrupt, or no longer there."""
+    """Raised for an object of the result that is truncated, corrupt or missing."""
 
 
 class TooManyCorrections(RunFailed):
-    """Raised where more would be corrected than anybody expects; nothing is published."""
+    """Raised where the corrections exceed their limit; nothing is published."""
 
 
 class LakeContradicts(RunFailed):
-    """Raised where the result lacks what it is known to have, so that nothing of it can be trusted."""
+    """Raised where the result lacks changes that it must contain, so that none of it is reliable."""
 
 
 class CorrectionRefused(RunFailed):
-    """Raised for a correction that the event bus can never accept."""
+    """Raised for a correction that the event bus rejects as malformed."""

@@ -1,24 +1,24 @@
-"""Lines of a gzipped stream, decompressed as it arrives, in memory that depends on nothing in it."""
+"""Lines of a gzip stream, decompressed as it arrives, in bounded memory."""
 
 import zlib
 from collections.abc import Iterator
 
 MAX_LINE_BYTES = 64 * 1024
-"""A row of Canvas Data 2 has some hundred bytes."""
+"""Size limit of a line. A row of Canvas Data 2 has some hundred bytes."""
 
 TOO_LONG = b""
-"""Stands for a line that is longer than `MAX_LINE_BYTES`. No row is empty."""
+"""Placeholder of a line that is longer than `MAX_LINE_BYTES`. No row is empty."""
 
 _BLOCK_BYTES = 256 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 class UnreadableGzip(Exception):
-    """Raised for a stream that is not gzip, or that ends before its end."""
+    """Raised for a stream that is not gzip, or is truncated."""
 
 
 class GzipLines:
-    """Decompresses a stream block by block. A stream may be several gzip streams, one after the other."""
+    """Decompresses a stream block by block. It may consist of several gzip members."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
@@ -46,7 +46,7 @@ class GzipLines:
             yield from self._lines(block)
 
     def close(self) -> Iterator[bytes]:
-        """The last line, where no line break ends it.
+        """The last line, where it has no line break.
 
         Raises:
             UnreadableGzip: the stream is truncated.

@@ -1,4 +1,4 @@
-"""Judges a SIS import as Canvas' REST API shows it: Canvas Data 2 has no table of them."""
+"""Judges a SIS import by comparing the REST API of Canvas with the item of the table."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from functions.canvas.fields import format_timestamp, parse_timestamp
 from functions.canvas.ids import local_id
-from reconciliation.as_of import version_time
+from functions.routes import CORRECTION_EVENTS
+from reconciliation.as_of import CLOCK_SKEW, version_time
 from reconciliation.correction import Correction
-from reconciliation.verdict import Judgement, Verdict
-
-_CLOCK_SKEW = timedelta(seconds=5)
-"""The most by which the clocks of Canvas' servers differ."""
+from reconciliation.judgement import Judgement
+from reconciliation.verdict import Verdict
 
 _ENDED = frozenset({"imported", "imported_with_messages", "failed", "failed_with_messages"})
 _UPDATED = frozenset({"aborted", "partially_restored", "restored"})
@@ -19,7 +18,7 @@ _UPDATED = frozenset({"aborted", "partially_restored", "restored"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SisImportAnswer:
-    """What Canvas says of one import. Times are whole seconds, `None` where Canvas does not tell.
+    """An import in a response of Canvas. Times have whole seconds, and are `None` where Canvas has none.
 
     Source: canvas-lms, `SisBatch#as_json`.
     """
@@ -31,35 +30,35 @@ class SisImportAnswer:
 
     @property
     def entered_at(self) -> str | None:
-        """When the import entered its state, where Canvas tells, in the stored form.
+        """When the import entered its state, in the stored form; `None` where Canvas does not record it.
 
-        `updated_at` of an aborted import is "not later": aborting all pending imports does not stamp it.
+        A lower bound for an aborted import: aborting all pending imports does not change `updated_at`.
         """
         if self.workflow_state in _ENDED:
-            told = self.ended_at
+            entered_at = self.ended_at
         elif self.workflow_state in _UPDATED:
-            told = self.updated_at
+            entered_at = self.updated_at
         else:
-            told = None
-        return None if told is None else parse_timestamp(told)
+            entered_at = None
+        return None if entered_at is None else parse_timestamp(entered_at)
 
 
 class StoredImport(NamedTuple):
-    """What the item of an import says: its state, and the `event_time` of it."""
+    """The state of an import in the table, and its `event_time`."""
 
     workflow_state: str
     event_time: str
 
 
 def import_version_time(page_date: datetime, elapsed: timedelta, *, number: int) -> str:
-    """The time of an answer that has none of its own: before the answer was made.
+    """The time of an import without `entered_at`: before Canvas made the response.
 
     Args:
-        page_date: the header `Date` of the page.
-        elapsed: how long the request took.
-        number: of the run.
+        page_date: the header `Date` of the response.
+        elapsed: the duration of the request.
+        number: the number of the run.
     """
-    return version_time(format_timestamp(page_date - elapsed - _CLOCK_SKEW), None, number=number)
+    return version_time(format_timestamp(page_date - elapsed - CLOCK_SKEW), None, number=number)
 
 
 def judge_import(
@@ -73,22 +72,22 @@ def judge_import(
     """The verdict on one import, with the correction of an item that is missing or wrong.
 
     Args:
-        answer: what Canvas says.
-        item: what our table says, `None` where it does not have the import.
-        version_time: `import_version_time` of the answer's page.
-        now: a version after it cannot be right.
-        root_account_id: the account of which the imports are, global.
+        answer: the import in Canvas.
+        item: the import in the table, `None` where it is missing.
+        version_time: `import_version_time` of the response.
+        now: the current time; later versions are invalid.
+        root_account_id: the global id of the account of the import.
     """
     if item is not None and item.workflow_state == answer.workflow_state:
         return Judgement(verdict=Verdict.SAME)
     event_time = version_time
-    # Whole seconds: only where that is surely after what the item has.
+    # It has whole seconds, so it is used only where it is certainly newer than the item.
     if answer.entered_at is not None and (item is None or answer.entered_at > item.event_time):
         event_time = answer.entered_at
     if event_time > now:
         return Judgement(verdict=Verdict.UNKNOWN)
     correction = Correction(
-        event_name="sis_batch_updated",
+        event_name=CORRECTION_EVENTS["import"],
         event_time=event_time,
         root_account_id=root_account_id,
         body={

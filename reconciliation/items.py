@@ -1,8 +1,7 @@
-"""Reads many items of a table by their keys.
+"""Reads items of a table by their keys, with eventually consistent reads at half the price.
 
-Eventually consistent, at half the price. An item as it was a moment ago can only be older: a row that differs from it
-becomes a correction that the guarded write refuses where the item is newer; one that equals it is compared again by
-every run of the next 22 days.
+A stale item does no harm. A row that differs from it becomes a correction, which the guarded write rejects where the
+item is newer. A row that equals it is compared again by every run of the next `window_days`.
 """
 
 import random
@@ -20,7 +19,7 @@ from reconciliation.failure import TemporaryFailure
 Item = dict[str, AttributeValue]
 
 KEYS_PER_REQUEST = 100
-"""Of one BatchGetItem. Source: DynamoDB API reference, "BatchGetItem"."""
+"""Limit of a BatchGetItem request. Source: DynamoDB API reference, "BatchGetItem"."""
 
 _THROTTLED = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
 
@@ -32,13 +31,13 @@ def read_items(table: str, keys: Sequence[Item], attributes: Sequence[str]) -> I
     """The items of `table` that exist under `keys`, at most 100 and each once, in any order.
 
     Raises:
-        TemporaryFailure: DynamoDB does not process all keys however often it is asked.
+        TemporaryFailure: the table is throttled, and the retries are exhausted.
     """
     placeholders = [f"#{number}" for number in range(len(attributes))]
     unprocessed: dict[str, Any] = {
         table: {
             "Keys": [_serialised(key) for key in keys],
-            # Names need a placeholder: `type` and `state` are reserved words.
+            # `type` and `state` are reserved words, so names need placeholders.
             "ExpressionAttributeNames": dict(zip(placeholders, attributes, strict=True)),
             "ProjectionExpression": ", ".join(placeholders),
         }
@@ -55,15 +54,14 @@ def read_items(table: str, keys: Sequence[Item], attributes: Sequence[str]) -> I
             attempts_without_progress = 0
         elif attempts_without_progress == _ATTEMPTS:
             raise TemporaryFailure(f"DynamoDB does not read table {table}: it is throttled. Try again later.")
-        # With jitter, or all workers come back at once.
+        # Jitter keeps the workers from retrying at the same time.
         _sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempts_without_progress)))  # noqa: S311
 
 
 def _request(table: str, requested: dict[str, Any]) -> tuple[Sequence[Mapping[str, Any]], dict[str, Any]]:
-    """The items that one request finds, and what of it DynamoDB leaves to be asked for again.
+    """Send one request; return the items found, and the unprocessed part of the request.
 
-    Where not one key can be processed, DynamoDB refuses the request instead. Source: DynamoDB API reference,
-    "BatchGetItem".
+    Where DynamoDB can process no key, it rejects the request. Source: DynamoDB API reference, "BatchGetItem".
     """
     try:
         answer = aws_client("dynamodb").batch_get_item(RequestItems=requested)
@@ -75,7 +73,7 @@ def _request(table: str, requested: dict[str, Any]) -> tuple[Sequence[Mapping[st
 
 
 def item_count(table: str) -> int:
-    """How many items `table` has, by DynamoDB's count, which is up to six hours old."""
+    """The number of items in `table`, as counted by DynamoDB up to six hours ago."""
     count: int = aws_client("dynamodb").describe_table(TableName=table)["Table"]["ItemCount"]
     return count
 

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from functions.canvas.ids import global_id, id_text
-from reconciliation.verdict import User
+from reconciliation.judgement import User
+from reconciliation.rows import TRUNCATED
 
 _USERS_PER_COMMIT = 10_000
 _CACHE_KIB = 4096
 _GREATEST_ID = 2**63 - 1
-"""Of SQLite, and of the PostgreSQL that the ids come from."""
-
-_TRUNCATED = "__cd2_oversized_truncated__"
-"""Stands for a text that is too long. Source: Instructure, "Canvas Data 2 technical FAQ"."""
+"""The greatest integer of SQLite, and of the PostgreSQL database of Canvas."""
 
 _UserRow = tuple[int, str | None, str | None]
 
@@ -25,7 +23,7 @@ class Names:
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(path)
-        # No journal: the file is made anew where anything fails.
+        # No journal: after a failure the file is built again.
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, name TEXT, uuid TEXT)")
@@ -37,7 +35,7 @@ class Names:
         self._database.close()
 
     async def add(self, lines: AsyncIterable[bytes], *, shard: int) -> None:
-        """Add the users of `lines`, rows of table `users`; those that cannot be read are left out."""
+        """Add the users of `lines`, rows of table `users`. Rows that cannot be parsed are skipped."""
         rows: list[_UserRow] = []
         async for line in lines:
             row = _read(line, shard)
@@ -49,7 +47,7 @@ class Names:
         self._insert(rows)
 
     def lookup(self, user_id: str) -> User | None:
-        """What is known of the user with the global id `user_id`."""
+        """The user with the global id `user_id`, `None` where there is none."""
         number = int(user_id)
         if number > _GREATEST_ID:
             return None
@@ -74,7 +72,7 @@ def _read(line: bytes, shard: int) -> _UserRow | None:
 
 
 def _text(value: Any) -> str | None:
-    if not isinstance(value, str) or value == _TRUNCATED:
+    if not isinstance(value, str) or value == TRUNCATED:
         return None
-    value.encode()  # half a surrogate pair is no text: ValueError
+    value.encode()  # ValueError for half a surrogate pair
     return value

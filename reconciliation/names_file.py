@@ -1,4 +1,4 @@
-"""The file of users' names of a full run: made once from Canvas Data 2, kept with the run, copied to local disk."""
+"""The file of user names of a full run: built once from Canvas Data 2, stored in S3, and copied to local disk."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ _PREFIX = "reconciliation-names-"
 
 @contextmanager
 def names_of_run(run: str, user_objects: Sequence[str]) -> Iterator[Names]:
-    """The names that run `run` knows, from the objects of its result of table `users`."""
+    """The user names of run `run`, from the objects of its result of table `users`."""
     path = Path(gettempdir()) / f"{_PREFIX}{run}.sqlite"
     if not path.exists():
-        forget_names()  # what another run left on this disk
+        forget_names()  # of another run
         unfinished = path.with_suffix(".unfinished")
         files = RunFiles(run)
         if files.names(NAMES):
@@ -34,7 +34,7 @@ def names_of_run(run: str, user_objects: Sequence[str]) -> Iterator[Names]:
 
 
 def forget_names() -> None:
-    """Remove all such files from the local disk, which outlives an invocation."""
+    """Remove all files of names from the local disk, which persists between invocations."""
     for path in Path(gettempdir()).glob(f"{_PREFIX}*"):
         path.unlink(missing_ok=True)
 

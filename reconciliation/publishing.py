@@ -1,4 +1,4 @@
-"""Puts corrections on the event bus, from which the functions apply them as they apply Canvas' own events."""
+"""Publishes corrections to the event bus, at a limited rate and with retries."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
 _ENTRIES_PER_REQUEST = 10
 _BYTES_PER_REQUEST = 256 * 1024
-"""Of one PutEvents. Source: EventBridge user guide, "PutEvents event entry size"; AWS has raised it since."""
+"""Limit of PutEvents, which AWS has raised since. Source: EventBridge user guide, "PutEvents event entry size"."""
 
 _ATTEMPTS = 8
 _BACKOFF_SECONDS = 0.2
 
 
 class RateLimit:
-    """Waits so that no more than `per_second` things happen in a second."""
+    """A rate limit of `per_second` entries a second."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
         self._next_at = 0.0
 
     def wait(self, number: int) -> None:
-        """Wait until `number` things may happen."""
+        """Wait until `number` entries may be sent."""
         now = _clock()
         _sleep(max(0.0, self._next_at - now))
         self._next_at = max(self._next_at, now) + number / self._per_second
 
 
 def publish(corrections: Iterable[Correction], event_bus: str, rate: RateLimit) -> Iterator[int]:
-    """Put `corrections` on `event_bus`; yield after each request how many it were.
+    """Publish `corrections` to `event_bus`; yield the number of corrections of each request.
 
-    Publishing again what was published already changes nothing: the event functions meet their own version.
+    Publishing a correction again changes nothing: the event function finds its version in the item.
 
     Raises:
-        CorrectionRefused: the event bus can never accept one of them.
-        TemporaryFailure: the event bus does not accept one of them however often it is sent.
+        CorrectionRefused: the event bus rejects a correction as malformed.
+        TemporaryFailure: the retries are exhausted.
     """
     for entries in _requests(correction.entry(event_bus) for correction in corrections):
         rate.wait(len(entries))
@@ -65,7 +65,7 @@ def _requests(
 
 
 def _put(entries: list["PutEventsRequestEntryTypeDef"]) -> None:
-    """Send `entries`, and again those that the event bus did not accept."""
+    """Send `entries`, and retry those that the event bus does not accept."""
     for attempt in range(_ATTEMPTS):
         if attempt:
             _sleep(_BACKOFF_SECONDS * 2**attempt)
@@ -73,8 +73,8 @@ def _put(entries: list["PutEventsRequestEntryTypeDef"]) -> None:
         codes = {result.get("ErrorCode") for result in results} - {None}
         if "MalformedDetail" in codes:  # "non-retryable": EventBridge API reference, "PutEventsResultEntry"
             raise CorrectionRefused(
-                "The event bus cannot read a correction, so this run publishes no more. What was published stays "
-                f"right. Report it as a fault of this project; its next run is: ops reconcile {STAGE_OPTION} --dry-run"
+                "The event bus rejects a correction as malformed, so this run publishes no more. Report it as a fault "
+                f"of this project. What is not corrected yet: ops reconcile {STAGE_OPTION} --dry-run"
             )
         entries = [entry for entry, result in zip(entries, results, strict=True) if result.get("ErrorCode")]
         if not entries:
@@ -83,7 +83,7 @@ def _put(entries: list["PutEventsRequestEntryTypeDef"]) -> None:
 
 
 def _size(entry: "PutEventsRequestEntryTypeDef") -> int:
-    # In ASCII, so the characters are the bytes.
+    # The JSON is ASCII, so a character is a byte.
     return len(entry["Source"]) + len(entry["DetailType"]) + len(entry["Detail"])
 
 

@@ -1,26 +1,26 @@
-"""Counts and the report of a run. Pure: the command line reads reports, too."""
+"""The counts and the report of a run."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self, get_args
+from typing import Any, Self
 
-from reconciliation.rows import CanvasTable, Family
-from reconciliation.verdict import Judgement, Verdict
-
-FAMILIES: tuple[Family, ...] = get_args(Family)
+from functions.routes import FAMILIES, Family
+from reconciliation.judgement import Judgement
+from reconciliation.rows import CanvasTable
+from reconciliation.verdict import CORRECTED, Verdict
 
 
 @dataclass(kw_only=True)
 class Counts:
-    """What was found in the rows of one record family.
+    """The counts of one record family.
 
     Attributes:
-        rows: how many were compared.
-        verdicts: how many of each.
-        corrections: how many items are to be corrected.
-        oldest_drift_seconds: for how long the item that was wrong for longest had been wrong, at most.
-        contradictions: rows that lack a change which the result should have.
+        rows: the number of rows compared.
+        verdicts: the number of rows by verdict.
+        corrections: the number of items to correct.
+        oldest_drift_seconds: the longest time for which an item was wrong, at most.
+        contradictions: the number of rows that lack a change which the result must contain.
     """
 
     rows: int = 0
@@ -30,7 +30,7 @@ class Counts:
     contradictions: int = 0
 
     def add(self, judgement: Judgement) -> None:
-        """Count the judgement of one row. `rows` is counted where rows are read."""
+        """Count the judgement of one row. The caller counts `rows`."""
         self.verdicts[judgement.verdict.value] += 1
         self.corrections += judgement.correction is not None
         self.contradictions += judgement.contradicts
@@ -49,30 +49,30 @@ class Counts:
             self.oldest_drift_seconds = max(seconds, self.oldest_drift_seconds or 0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Convert to JSON values."""
         return asdict(self) | {"verdicts": dict(self.verdicts)}
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, Any]) -> Self:
-        """What `to_dict` returned."""
+        """Convert from the values of `to_dict`."""
         return cls(**{**counts, "verdicts": Counter(counts["verdicts"])})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a run found. It holds no personal data.
+    """The report of a run. It contains no personal data.
 
     Attributes:
         run: the name of the execution.
-        number: of the run.
-        full: whether whole tables were compared, instead of what changed recently.
+        number: the number of the run.
+        full: whether whole tables were compared, instead of recent changes.
         dry_run: whether nothing was published.
         started_at: when the run started, ISO 8601.
-        families: by record family: `rows`, and how many of each verdict.
-        corrections: how many items were corrected, or would have been.
-        oldest_drift_seconds: for how long the item that was wrong for longest had been wrong, at most.
-        at: by table of Canvas Data 2, until when the lake says that the result is complete.
-        as_of: by table of Canvas Data 2, the time such that every change announced until then is in the result.
+        families: by record family, the number of `rows` and of each verdict.
+        corrections: the number of items that were corrected, or would have been.
+        oldest_drift_seconds: the longest time for which an item was wrong, at most.
+        at: by table of Canvas Data 2, the time until which the lake reports the result as complete.
+        as_of: by table of Canvas Data 2, the as-of time of the result.
     """
 
     run: str
@@ -88,16 +88,16 @@ class Report:
 
     @property
     def drift(self) -> int:
-        """How many items were missing or wrong."""
-        return sum(counts[verdict] for counts in self.families.values() for verdict in ("missing", "drifted"))
+        """The number of items that were missing or wrong."""
+        return sum(counts[verdict] for counts in self.families.values() for verdict in CORRECTED)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Convert to JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, report: Mapping[str, Any]) -> Self:
-        """What `to_dict` returned."""
+        """Convert from the values of `to_dict`."""
         return cls(**report)
 
 

@@ -1,9 +1,8 @@
-"""Rows of Canvas Data 2 in the terms of our events: global ids, and every value in its stored form."""
+"""Parses rows of Canvas Data 2 into the attributes of items: global ids, and values in their stored form."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -14,18 +13,19 @@ from functions.canvas.enrollment_state import EnrollmentStateBody
 from functions.canvas.fields import parse_timestamp
 from functions.canvas.ids import global_id, id_text
 from functions.projection.change import AttributeValue
+from functions.routes import Family
+from reconciliation.verdict import Verdict
 
 CanvasTable = Literal["enrollments", "enrollment_states"]
-"""A table of Canvas Data 2 that holds a record family of ours."""
-
-Family = Literal["enrollment", "state", "import"]
+"""A table of Canvas Data 2 that is compared with a record family."""
 
 FAMILY_OF: Mapping[CanvasTable, Family] = {"enrollments": "enrollment", "enrollment_states": "state"}
 
 OBSERVER = "ObserverEnrollment"
 
-_PLACEHOLDERS = frozenset({"__dap_unspecified__", "__cd2_oversized_truncated__"})
-"""What stands where Canvas Data 2 does not give the value.
+TRUNCATED = "__cd2_oversized_truncated__"
+_PLACEHOLDERS = frozenset({"__dap_unspecified__", TRUNCATED})
+"""Placeholders of values that Canvas Data 2 does not give.
 
 Sources: Instructure, "Canvas dataset types" (every enum has the first) and "Canvas Data 2 technical FAQ".
 """
@@ -33,25 +33,16 @@ Sources: Instructure, "Canvas dataset types" (every enum has the first) and "Can
 _LOCAL_IDS = ("course_id", "course_section_id", "user_id", "associated_user_id")
 
 
-class NotComparable(StrEnum):
-    """A row that cannot be compared with an item; the value is its verdict."""
-
-    UNKNOWN = "unknown"
-    """Unreadable, or a value that we need is one of the placeholders."""
-    GONE = "gone"
-    """Deleted from Canvas' database: there is a key, and no value."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One record of Canvas, as one table of Canvas Data 2 shows it.
+    """A row of a table of Canvas Data 2.
 
     Attributes:
         table: the table of Canvas Data 2.
         enrollment_id: the global id.
-        body: every attribute that the row knows, named and stored as those of the item; `None` where it is null.
-        updated_at: when Canvas last stamped the record, in the stored form. Not every change does.
-        stamps: all times that Canvas itself stamped in it.
+        body: all attributes of the row, with the names and values of the item; `None` where they are null.
+        updated_at: when Canvas last stamped the record, in the stored form. Some changes do not.
+        stamps: all times in the row that Canvas, and not the data lake, set.
     """
 
     table: CanvasTable
@@ -63,7 +54,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class _Form:
-    """How one table writes an enrollment."""
+    """The schema of one table: the key column, the model of the attributes, and the columns with stamps."""
 
     key: str
     model: type[BaseModel]
@@ -71,7 +62,7 @@ class _Form:
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns that an attribute of ours comes from."""
+        """The columns that are attributes of the item."""
         return frozenset(self.model.model_fields) - {"enrollment_id"}
 
 
@@ -82,35 +73,35 @@ _FORMS: Mapping[CanvasTable, _Form] = {
 _COLUMNS = {table: form.columns for table, form in _FORMS.items()}
 
 
-def read_row(line: bytes, table: CanvasTable, *, shard: int) -> Row | NotComparable:
-    """The row that `line`, a JSON object of `table`, holds; or why it cannot be compared.
+def read_row(line: bytes, table: CanvasTable, *, shard: int) -> Row | Verdict:
+    """Parse `line`, a JSON object of `table`; return why where it cannot be compared.
 
     Args:
         line: `{"key": {…}, "value": {…}, "meta": {…}}`; null values are left out.
-        table: the table of which the line is.
-        shard: of the school. Ids are local to it, those of other shards global.
+        table: the table of the line.
+        shard: the shard of the school. Ids of it are local, ids of other shards are global.
     """
     try:
         record = json.loads(line)
         key, value, meta = (record.get(part) for part in ("key", "value", "meta"))
         if value is None or (isinstance(meta, dict) and meta.get("action") == "D"):
-            return NotComparable.GONE if _is_deletion(key, meta, table) else NotComparable.UNKNOWN
+            return Verdict.GONE if _is_deletion(key, meta, table) else Verdict.UNKNOWN
         return _row(key, value, table, shard)
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
-        return NotComparable.UNKNOWN
+        return Verdict.UNKNOWN
 
 
 def _is_deletion(key: Any, meta: Any, table: CanvasTable) -> bool:
     return meta.get("action") == "D" and id_text(key[_FORMS[table].key]) is not None
 
 
-def _row(key: dict[str, Any], value: dict[str, Any], table: CanvasTable, shard: int) -> Row | NotComparable:
+def _row(key: dict[str, Any], value: dict[str, Any], table: CanvasTable, shard: int) -> Row | Verdict:
     form = _FORMS[table]
     columns = {name: value[name] for name in _COLUMNS[table] if value.get(name) is not None}
     if any(isinstance(content, str) and content in _PLACEHOLDERS for content in columns.values()):
-        return NotComparable.UNKNOWN
+        return Verdict.UNKNOWN
     if columns.get("type") != OBSERVER:
-        columns.pop("associated_user_id", None)  # as Canvas' events leave it out
+        columns.pop("associated_user_id", None)  # events do not have it either
     for name in _LOCAL_IDS:
         if name in columns:
             columns[name] = _global(columns[name], shard)
@@ -118,7 +109,7 @@ def _row(key: dict[str, Any], value: dict[str, Any], table: CanvasTable, shard: 
     try:
         body = dict(vars(form.model.model_validate(columns)))
     except ValidationError:
-        return NotComparable.UNKNOWN
+        return Verdict.UNKNOWN
     return Row(
         table=table,
         enrollment_id=body.pop("enrollment_id"),

@@ -1,4 +1,4 @@
-"""The objects of a run: what its steps hand on, since their payloads stay small."""
+"""The objects of a run in S3, through which its steps pass on what is too large for their payloads."""
 
 import gzip
 import io
@@ -13,15 +13,15 @@ from reconciliation.aws import aws_client
 from reconciliation.gzip_lines import GzipLines
 
 _HEADER_BYTES = 2048
-"""Enough for the first line of any file, compressed."""
+"""Sufficient for the first line of any file, compressed."""
 
 _READERS = 8
 _COPY_BYTES = 1024 * 1024
 _LEVEL = 3
-"""Of compression: half of the CPU time of level 6, and files a tenth larger."""
+"""Compression level. It takes half the CPU time of level 6, and files are a tenth larger."""
 
 JOBS = "jobs.json"
-"""By table: the job's id, `at`, and the ids of its objects."""
+"""By table: the id of the job, `at`, and the ids of its objects."""
 PARTS = "parts.json"
 """One entry for each object to compare: the input of a Distributed Map."""
 COMPARED = "compared/"
@@ -38,7 +38,7 @@ REPORT = "report.json"
 
 
 class Lines:
-    """Lines of text, compressed while they are added, so that few bytes of them are held."""
+    """Lines of text, compressed as they are added to save memory."""
 
     def __init__(self) -> None:
         self._compressed = io.BytesIO()
@@ -46,12 +46,12 @@ class Lines:
         self.count = 0
 
     def add(self, line: str) -> None:
-        """Add a line, which has no line break."""
+        """Add a line, without its line break."""
         self._gzip.write(line.encode() + b"\n")
         self.count += 1
 
     def content(self) -> bytes:
-        """All lines, as a gzip file. Nothing can be added afterwards."""
+        """All lines, as a gzip file. No line can be added afterwards."""
         self._gzip.close()
         return self._compressed.getvalue()
 
@@ -59,7 +59,7 @@ class Lines:
 class RunFiles:
     """The objects of one run in the bucket of runs, by their names below its prefix.
 
-    A step that is repeated writes the same names: nothing is appended, and nothing is counted twice.
+    A repeated step overwrites the same names, so that nothing is counted twice.
     """
 
     def __init__(self, run: str) -> None:
@@ -72,16 +72,16 @@ class RunFiles:
         self._put(name, json.dumps(value).encode())
 
     def read_json(self, name: str) -> Any:
-        """What `write_json` wrote."""
+        """Read the object `name` that `write_json` wrote."""
         return json.loads(self._get(name))
 
     def read_all_json(self, names: Sequence[str]) -> Iterator[Any]:
-        """The values of many objects, read a few at a time, in the order of `names`."""
+        """Read many objects concurrently, in the order of `names`."""
         with ThreadPoolExecutor(_READERS) as pool:
             yield from pool.map(self.read_json, names)
 
     def write_lines(self, name: str, lines: Lines, *, header: object = None) -> None:
-        """Write `lines`; before them, where there is one, `header` as JSON in the first line."""
+        """Write `lines`, after a first line with `header` in JSON where there is one."""
         content = lines.content()
         if header is not None:
             first = Lines()
@@ -90,13 +90,13 @@ class RunFiles:
         self._put(name, content)
 
     def read_lines(self, name: str) -> Iterator[bytes]:
-        """The lines of an object, the header among them. Only the compressed file is held."""
+        """The lines of an object, including the header. Only the compressed file is in memory."""
         with gzip.open(io.BytesIO(self._get(name))) as lines:
             for line in lines:
                 yield line.rstrip(b"\n")
 
     def read_headers(self, names: Sequence[str]) -> Iterator[Any]:
-        """The headers of many files of lines, read a few at a time, in the order of `names`."""
+        """Read the headers of many files of lines concurrently, in the order of `names`."""
         with ThreadPoolExecutor(_READERS) as pool:
             yield from pool.map(self._read_header, names)
 

@@ -1,4 +1,4 @@
-"""SIS imports as Canvas tells of them, beside the items of table `sis_batches`."""
+"""Compares SIS imports in Canvas with the items of table `sis_batches`."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -9,14 +9,15 @@ from reconciliation.aws import aws_client
 from reconciliation.canvas_rest import ImportOnPage
 from reconciliation.imports import StoredImport, import_version_time, judge_import
 from reconciliation.items import KEYS_PER_REQUEST, Item, read_items
-from reconciliation.verdict import Judgement, Verdict
+from reconciliation.judgement import Judgement
+from reconciliation.verdict import Verdict
 
 _ATTRIBUTES = ("sis_batch_id", "event_time", "workflow_state")
 
 
 def unfinished_imports() -> list[int]:
     """The local ids of the root account's imports that are unfinished in the table, newest first."""
-    # A scan, but of an index that holds nothing else.
+    # The index holds unfinished imports only, so a scan reads nothing else.
     pages = aws_client("dynamodb").get_paginator("scan")
     items = pages.paginate(TableName=setting("SIS_BATCHES_TABLE"), IndexName=setting("UNFINISHED_INDEX"))
     account_id = setting("ROOT_ACCOUNT_ID")
@@ -30,9 +31,9 @@ def judge_imports(found: Iterable[ImportOnPage | None], *, number: int, now: str
     """The judgement of each import in `found`, in which `None` is one that Canvas no longer has.
 
     Args:
-        found: what Canvas says of each import.
-        number: of the run.
-        now: a version after it cannot be right.
+        found: the imports in Canvas.
+        number: the number of the run.
+        now: the current time; later versions are invalid.
     """
     found = iter(found)
     while some := list(islice(found, KEYS_PER_REQUEST)):

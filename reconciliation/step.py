@@ -1,4 +1,4 @@
-"""What surrounds each Lambda function of a run: which errors leave it, and when it must end."""
+"""Wraps the Lambda handlers of a run: which errors they raise, and when they must end."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,21 +18,21 @@ PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 
 HANDING_ON_MILLISECONDS = 90_000
-"""What must be left of an invocation to begin another piece of work."""
+"""Remaining time of an invocation below which it starts no further work."""
 
 
 class RunState(TypedDict):
-    """What the steps of one run hand on.
+    """The state that the steps of a run pass on.
 
     Attributes:
         run: the name of the execution.
-        number: of the run, unlike that of any other.
+        number: the unique number of the run.
         started_at: when the execution started, ISO 8601.
-        full: whether whole tables are compared, instead of what changed recently.
+        full: whether whole tables are compared, instead of recent changes.
         dry_run: whether nothing is published.
         expected: whether any number of corrections is expected, as in a backfill.
-        limit_of: how many corrections the run of `--force` reported, `None` without that option.
-        jobs: the job of each table in Canvas Data 2.
+        limit_of: the number of corrections of the run that `--force` names, `None` without that option.
+        jobs: the id of the job in Canvas Data 2, by table.
     """
 
     run: str
@@ -46,7 +46,7 @@ class RunState(TypedDict):
 
 
 class PartState(TypedDict):
-    """How far one object of a result is compared."""
+    """The progress of the comparison of one object of a result."""
 
     run: str
     full: bool
@@ -58,9 +58,9 @@ class PartState(TypedDict):
 
 
 def step(function: Callable[[PayloadT, LambdaContext], ResultT]) -> Callable[[PayloadT, LambdaContext], ResultT]:
-    """Let out of a Lambda handler only errors whose text is ours: that of any other may hold a name, a token or a URL.
+    """Make a Lambda handler raise `RunFailed` only: the text of another error may contain a name, a token or a URL.
 
-    Step Functions stores the text of an error in the execution's history.
+    Step Functions stores the text of an error in the history of the execution.
     """
 
     @wraps(function)
@@ -70,7 +70,7 @@ def step(function: Callable[[PayloadT, LambdaContext], ResultT]) -> Callable[[Pa
         except RunFailed as error:
             _log(function, error)
             raise type(error)(str(error).replace(STAGE_OPTION, f"--stage {_stage()}")) from None
-        except Exception as error:  # noqa: BLE001  # reported by its kind
+        except Exception as error:  # noqa: BLE001  # raised again without its text
             _log(function, error)
             raise TemporaryFailure(
                 f"{_name(function)}: {_kind(error)}. The log of the function says where; "
@@ -81,12 +81,12 @@ def step(function: Callable[[PayloadT, LambdaContext], ResultT]) -> Callable[[Pa
 
 
 def must_hand_on(context: LambdaContext) -> bool:
-    """Whether too little time is left to begin another piece of work in this invocation."""
+    """Whether the invocation has too little time left to start further work."""
     return context.get_remaining_time_in_millis() < HANDING_ON_MILLISECONDS
 
 
 def now() -> str:
-    """The time, in the stored form."""
+    """The current time, in the stored form."""
     return format_timestamp(datetime.now(UTC))
 
 
@@ -95,13 +95,13 @@ def _log(function: Callable[..., Any], error: BaseException) -> None:
         "Step failed",
         step=_name(function),
         error=_kind(error),
-        # Positions only: neither the text of the error nor a line of source.
+        # Positions only, without the text of the error or lines of source.
         where=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)],
     )
 
 
 def _kind(error: BaseException) -> str:
-    # Those of HTTP clients have a `response`, too, of another form.
+    # Errors of HTTP clients have a `response` of another form.
     return error_name(error) if isinstance(error, ClientError) else type(error).__name__
 
 
@@ -110,5 +110,5 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def _stage() -> str:
-    # One namespace for each stage: its name is the last part.
+    # The last part of the namespace is the name of the stage.
     return setting("METRICS_NAMESPACE").rpartition("/")[2]

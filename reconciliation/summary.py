@@ -1,12 +1,13 @@
-"""Sums what was decided of all files into the report of a run, and says whether it may be published."""
+"""Builds the report of a run from its files, and checks whether its corrections may be published."""
 
 from collections.abc import Mapping
 
+from functions.routes import FAMILIES, Family
 from functions.runtime import setting
 from reconciliation.failure import STAGE_OPTION, LakeContradicts, TooManyCorrections
 from reconciliation.items import item_count
-from reconciliation.report import FAMILIES, Counts, Report, family_counts, oldest
-from reconciliation.rows import CanvasTable, Family
+from reconciliation.report import Counts, Report, family_counts, oldest
+from reconciliation.rows import CanvasTable
 from reconciliation.run_files import DECIDED, RunFiles
 from reconciliation.step import RunState
 
@@ -17,7 +18,7 @@ _FAMILIES_OF: Mapping[str, tuple[Family, ...]] = {
 
 
 def sum_counts(files: RunFiles) -> dict[Family, Counts]:
-    """The counts of each record family, from the files that were decided: no repetition is counted twice."""
+    """The counts of each record family, from the decided files."""
     sums = {family: Counts() for family in FAMILIES}
     for decided in files.read_all_json(files.names(DECIDED)):
         sums[decided.pop("family")] += Counts.from_dict(decided)
@@ -43,10 +44,10 @@ def report_of(
 
 
 def refuse_contradiction(counts: Mapping[Family, Counts]) -> None:
-    """Refuse a result that lacks what it is known to have.
+    """Reject a result that lacks changes which it must contain.
 
     Raises:
-        LakeContradicts: an item has a recent event that the result should show, and does not.
+        LakeContradicts: the result lacks a recent event that is not after its as-of time.
     """
     contradictions = sum(each.contradictions for each in counts.values())
     if contradictions:
@@ -58,7 +59,7 @@ def refuse_contradiction(counts: Mapping[Family, Counts]) -> None:
 
 
 def refuse_too_many(run: RunState, counts: Mapping[Family, Counts]) -> None:
-    """Refuse more corrections than a run may make unseen; a dry run makes none.
+    """Reject corrections above the limit, except those of a backfill. A dry run makes none.
 
     Raises:
         TooManyCorrections: more than the limit of a table, and more than a tenth above the report of `--force`.

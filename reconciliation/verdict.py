@@ -1,164 +1,25 @@
-"""Judges a row that differs from its item: is the item wrong, newer than the row, or can it not be said?"""
+"""Verdicts on the rows that are compared with the tables."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
-
-from functions.projection.change import AttributeValue
-from reconciliation.as_of import version_time
-from reconciliation.comparison import Candidate
-from reconciliation.correction import Correction
-from reconciliation.rows import CanvasTable
-
-_EVENT_OF: Mapping[CanvasTable, str] = {
-    "enrollments": "enrollment_updated",
-    "enrollment_states": "enrollment_state_updated",
-}
-
-_BEHIND = timedelta(minutes=1)
-_RECENT = timedelta(days=3)
 
 
 class Verdict(StrEnum):
-    """What is said of one row."""
+    """The verdict on one row."""
 
     MISSING = "missing"
     """The item has nothing of this family: corrected."""
-    SAME = "same"
-    """Equal in the attributes that count."""
     DRIFTED = "drifted"
     """The item differs and is older than the row: corrected."""
+    SAME = "same"
+    """The compared attributes are equal."""
     UNDECIDED = "undecided"
-    """The item differs and is newer than the row is known to be: a later run, or its own event, settles it."""
+    """The item differs and is newer than the time of the row: left to a later run or event."""
     BEHIND = "behind"
-    """The row lacks a recent change that Canvas announced: never corrected."""
+    """The row lacks a recent event: not corrected."""
     UNKNOWN = "unknown"
-    """Not comparable."""
+    """The row cannot be compared."""
     GONE = "gone"
-    """Deleted from Canvas' database: reported only."""
+    """The record is deleted from the database of Canvas: only reported."""
 
 
-class User(NamedTuple):
-    """What a full run knows of a user."""
-
-    name: str | None
-    uuid: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What is known of the whole result of one table, once all of it was read.
-
-    Attributes:
-        at: until when the lake says that it is complete.
-        as_of: every change that was announced at or before it is in the result.
-        number: of the run.
-        now: a version after it cannot be right.
-        root_account_id: the school's, global.
-    """
-
-    at: str
-    as_of: str
-    number: int
-    now: str
-    root_account_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """A verdict and what follows from it.
-
-    Attributes:
-        verdict: what is said of the row.
-        correction: of a missing or drifted item.
-        drift_seconds: for how long the item was wrong, at most.
-        contradicts: whether the row lacks a change that the as-of time says it has.
-    """
-
-    verdict: Verdict
-    correction: Correction | None = None
-    drift_seconds: float | None = None
-    contradicts: bool = False
-
-
-def judge(candidate: Candidate, result: Result, *, user: User | None = None) -> Judgement:
-    """The verdict on `candidate`, with the correction of an item that is missing or wrong.
-
-    Args:
-        candidate: a row that differs from its item.
-        result: of the row's table.
-        user: the user of the enrollment, in a full run that knows them.
-    """
-    item = candidate.item
-    names = _names(candidate, user)
-    if item is not None and not candidate.differs and not _differ(names, item):
-        return Judgement(verdict=Verdict.SAME)
-    version = version_time(result.as_of, candidate.updated_at, number=result.number)
-    if version > result.now:
-        return Judgement(verdict=Verdict.UNKNOWN)
-    correction = _correction(candidate, names, version, result)
-    if item is None:
-        return Judgement(verdict=Verdict.MISSING, correction=correction)
-    event_time = str(item["event_time"])
-    if _is_behind(candidate, event_time, result):
-        return Judgement(verdict=Verdict.BEHIND, contradicts=event_time <= result.as_of)
-    if event_time >= version:
-        return Judgement(verdict=Verdict.UNDECIDED)
-    since = max(event_time, candidate.updated_at or event_time)
-    return Judgement(
-        verdict=Verdict.DRIFTED,
-        correction=correction,
-        drift_seconds=max(0.0, (_instant(result.at) - _instant(since)).total_seconds()),
-    )
-
-
-def _names(candidate: Candidate, user: User | None) -> dict[str, AttributeValue | None]:
-    """Names and uuids of the enrollment's user and course: those of `user`, otherwise the item's.
-
-    The item's only where it is still the same user or course: after a merge they are those of another.
-    """
-    if candidate.table != "enrollments":
-        return {}
-    item, body = candidate.item or {}, candidate.body
-    same_user = item.get("user_id") == body["user_id"]
-    same_course = item.get("course_id") == body["course_id"]
-    name, uuid = user or User(None, None)
-    return {
-        "user_name": name if name is not None else item.get("user_name") if same_user else None,
-        "user_uuid": uuid if uuid is not None else item.get("user_uuid") if same_user else None,
-        "course_uuid": item.get("course_uuid") if same_course else None,
-    }
-
-
-def _differ(names: Mapping[str, AttributeValue | None], item: Mapping[str, AttributeValue | None]) -> bool:
-    return any(item.get(name) != value for name, value in names.items())
-
-
-def _is_behind(candidate: Candidate, event_time: str, result: Result) -> bool:
-    """Whether the row is older than the item by Canvas' own stamps, and the item's event is recent.
-
-    An older event may well have been followed by an unannounced change that set `updated_at` back.
-    """
-    assert candidate.item is not None
-    ours, theirs = candidate.item.get("updated_at"), candidate.updated_at
-    if ours is None or theirs is None:
-        return False
-    return _instant(str(ours)) - _instant(theirs) > _BEHIND and _instant(result.at) - _instant(event_time) < _RECENT
-
-
-def _correction(
-    candidate: Candidate, names: Mapping[str, AttributeValue | None], event_time: str, result: Result
-) -> Correction:
-    body = {"enrollment_id": candidate.enrollment_id, **candidate.body, **names}
-    return Correction(
-        event_name=_EVENT_OF[candidate.table],
-        event_time=event_time,
-        root_account_id=result.root_account_id,
-        body={name: value for name, value in body.items() if value is not None},
-    )
-
-
-def _instant(time: str) -> datetime:
-    return datetime.fromisoformat(time)
+CORRECTED = (Verdict.MISSING, Verdict.DRIFTED)

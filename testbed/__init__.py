@@ -1,1 +1,1 @@
-"""What tests and the demo run against in place of systems that cannot be installed."""
+"""Test doubles, DynamoDB engines, random histories and oracles for tests, benchmark and demo."""

@@ -1,71 +1,67 @@
-"""What every test may use."""
+"""Shared fixtures. They import CDK, moto and engines on first use, so that unit tests start without them."""
 
+from __future__ import annotations
+
+import functools
 import io
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-# The CDK runs on the Node of our own environment, whatever the machine has.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-
-import boto3
 import pytest
-from aws_cdk import App
-from aws_cdk.assertions import Template
+from botocore import session
 from hypothesis import HealthCheck, settings
-from moto import mock_aws
 
-from functions.routes import ROUTES, Route
+from functions import dead_letters as dead_lettering
 from functions.runtime import logger, metrics
-from infra.app import build
-from infra.settings import Settings, stage_settings
-from tests.canvas import event_batch, retried
-from tests.context import FunctionContext
-from tests.ordering.engines import Handler, load_handlers, moto_server
+from testbed.events import event_batch, retried
+from testbed.functions import DeadLetterQueue, EventBus, Handler, load_handlers
+from testbed.lambda_context import FunctionContext
 
-# Not to the standard output of whichever test happens to import the functions first.
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+    from testbed.stacks import Synthesised
+
+# Not to the captured standard output of the test that imports the functions first.
+assert isinstance(logger.registered_handler, logging.StreamHandler)
 logger.registered_handler.stream = sys.__stderr__
 
 pytest_plugins = ["tests.local_stage"]
 
-# How long an example takes says something of the machine, and nothing of the code.
+# The duration of an example depends on the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
+# The longest tests start first, so that the parallel processes end at about the same time.
+_LONGEST = ("local_stage", "test_documents")
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one of the parallel processes, what shares an emulator or what a file sets up."""
+    """Run tests that share an emulator, templates or the fixtures of a file in one of the parallel processes."""
+
+    def group(item: pytest.Item) -> str:
+        if "local_stage" in getattr(item, "fixturenames", ()):
+            return "local_stage"
+        return "infra" if item.path.parent.name == "infra" else item.path.stem
+
     for item in items:
-        shared = "local_stage" if "local_stage" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(shared))
-
-
-PROD = Settings(stage="prod", canvas_connected=True, root_account_ids=("21070000000000001", "21080000000000001"))
-
-
-@dataclass(frozen=True)
-class Synthesised:
-    """The templates of one stage."""
-
-    data: dict[str, Any]
-    pipeline: dict[str, Any]
-
-
-def synthesise(stage: Settings | str, *, routes: Sequence[Route] = ROUTES) -> Synthesised:
-    """The templates of a stage, or of one of `stages.toml` by its name, without building the asset."""
-    settings = stage if isinstance(stage, Settings) else stage_settings(stage)
-    app = App(context={"aws:cdk:bundling-stacks": []})
-    return Synthesised(*(Template.from_stack(stack).to_json() for stack in build(app, settings, routes=routes)))
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: _LONGEST.index(group(item)) if group(item) in _LONGEST else len(_LONGEST))
 
 
 @pytest.fixture(scope="session")
 def prod() -> Synthesised:
-    """The templates of a stage with default settings that Canvas is connected to, whatever `stages.toml` says."""
+    """Templates of a stage with default settings and Canvas connected, independent of `stages.toml`."""
+    from testbed.stacks import PROD, synthesise
+
     return synthesise(PROD)
 
 
@@ -74,16 +70,18 @@ Deliver = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def handlers() -> Iterator[dict[str, Handler]]:
-    """The six handlers, by event name, writing to moto."""
+    """The six handlers by event name, with moto as DynamoDB."""
+    from testbed.engines import moto_server
+
     with moto_server() as endpoint:
         yield load_handlers(endpoint)
 
 
 @pytest.fixture
 def deliver(handlers: dict[str, Handler]) -> Deliver:
-    """Hand Canvas messages, as one batch, to the function of the first one's event, or of `to`.
+    """Deliver Canvas messages as one batch to the function of the first event, or of `to`.
 
-    Returns the ids of the messages that are reported for retry: `message-0` is the first.
+    Returns the ids of the messages to retry: `message-0` is the first.
     """
 
     def deliver(*messages: dict[str, Any], to: str | None = None) -> list[str]:
@@ -94,14 +92,16 @@ def deliver(handlers: dict[str, Handler]) -> Deliver:
 
 
 @pytest.fixture
-def dead_letters(aws: None) -> Callable[[], list[dict[str, Any]]]:
-    """The dead-letter queue of every function, in moto: returns its messages, each once."""
+def dead_letters(aws: None) -> Callable[[], list[MessageTypeDef]]:
+    """A dead-letter queue in moto, shared by all functions. Returns a function that receives new messages."""
+    import boto3
+
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
     assert url == os.environ["DEAD_LETTER_QUEUE_URL"]
 
-    def received() -> list[dict[str, Any]]:
-        messages = []
+    def received() -> list[MessageTypeDef]:
+        messages: list[MessageTypeDef] = []
         while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
             "Messages"
         ):
@@ -112,28 +112,52 @@ def dead_letters(aws: None) -> Callable[[], list[dict[str, Any]]]:
 
 
 @pytest.fixture
+def scripted_dead_letters(monkeypatch: pytest.MonkeyPatch) -> DeadLetterQueue:
+    """Test double of the dead-letter queue of all functions, with scripted errors."""
+    queue = DeadLetterQueue()
+    monkeypatch.setattr(dead_lettering, "_sqs", lambda: queue)
+    return queue
+
+
+@pytest.fixture
+def scripted_bus(monkeypatch: pytest.MonkeyPatch) -> EventBus:
+    """Test double of the event bus of the relay, with scripted errors."""
+    bus = EventBus()
+    monkeypatch.setattr(import_module("functions.handlers.relay"), "_events", bus)
+    return bus
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models() -> None:
+    """Let all of botocore's sessions share the models of the services: moto ends each session with its test."""
+    session.create_loader = functools.cache(session.create_loader)
+
+
+@pytest.fixture
 def aws() -> Iterator[None]:
-    """Moto in place of AWS: real expressions, in memory."""
+    """AWS in moto, which evaluates the DynamoDB expressions."""
+    from moto import mock_aws
+
     with mock_aws():
         yield
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a function wrote."""
+    """Log and metrics of the functions."""
 
     _log: io.StringIO
     _capsys: pytest.CaptureFixture[str]
 
     def lines(self) -> list[str]:
-        """Every line since the last call: log and metrics."""
+        """New lines of log and metrics since the last call."""
         written = self._log.getvalue() + self._capsys.readouterr().out
         self._log.seek(0)
         self._log.truncate()
         return [line for line in written.splitlines() if line]
 
     def read(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
-        """Since the last call: every line of the log, and the sum of each metric and the value of each dimension."""
+        """New lines of the log since the last call, with the sum of each metric and the value of each dimension."""
         lines = [json.loads(line) for line in self.lines()]
         metrics = {
             name: sum(value) if isinstance(value, list) else value
@@ -145,15 +169,16 @@ class Output:
         return [line for line in lines if "_aws" not in line], metrics
 
     def metrics(self) -> dict[str, float]:
-        """The sum of each metric, and of each dimension its value, since the last call."""
+        """Sum of each metric, and value of each dimension, since the last call."""
         return self.read()[1]
 
 
 @pytest.fixture
 def output(capsys: pytest.CaptureFixture[str]) -> Iterator[Output]:
-    """What the functions log and count."""
-    stream = io.StringIO()
-    logger.registered_handler.setStream(stream)
-    yield Output(stream, capsys)
-    logger.registered_handler.setStream(sys.__stderr__)
+    """Log and metrics of the functions, captured."""
     metrics.clear_metrics()  # an empty batch counts nothing and leaves its dimension
+    stream, handler = io.StringIO(), logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(stream)
+    yield Output(stream, capsys)
+    handler.setStream(sys.__stderr__)

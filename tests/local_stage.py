@@ -1,4 +1,4 @@
-"""A local stage of the tests' own: a CDK deployment to an emulator that enforces IAM."""
+"""Local stage of the tests: a CDK deployment to an emulator that enforces IAM."""
 
 import json
 import os
@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
-from tests.canvas import EVENT_NAMES, ROOT
+from testbed.events import EVENT_NAMES, ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
 
 BIN = Path(sys.executable).parent
 PIPELINE = "canvas-live-state-local-pipeline"
@@ -31,7 +34,7 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class LocalStage:
-    """The environment that `ops up` writes for the shell, and what the tests do with it."""
+    """A local stage, with the environment variables that `ops up` writes for the shell."""
 
     environment: dict[str, str]
 
@@ -39,8 +42,8 @@ class LocalStage:
         return self.environment[name]
 
     def client(self, service: str) -> Any:
-        """A client of the emulator, with the account's own credentials."""
-        return self._session.client(service, endpoint_url=self["AWS_ENDPOINT_URL"])
+        """Create a client of the emulator with the credentials of the account."""
+        return self._session.client(service, endpoint_url=self["AWS_ENDPOINT_URL"])  # type: ignore[call-overload]
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -51,7 +54,7 @@ class LocalStage:
         )
 
     def run(self, *command: str, status: int = 0) -> str:
-        """What `command` prints, which ends with exit status `status`, in a shell that has sourced the environment."""
+        """Run `command` with the environment of the stage, check its exit status, and return its standard output."""
         ran = subprocess.run(
             command, cwd=ROOT, env=os.environ | self.environment, check=False, capture_output=True, text=True
         )
@@ -59,35 +62,35 @@ class LocalStage:
         return ran.stdout
 
     def ops(self, *arguments: str, status: int = 0) -> str:
-        """What the operator's command line prints, which ends with exit status `status`."""
+        """Run `ops`, check its exit status, and return its standard output."""
         return self.run(str(BIN / "ops"), *arguments, status=status)
 
     def send(self, *bodies: str) -> None:
-        """Put `bodies` into the ingestion queue, one message each."""
+        """Send `bodies` to the ingestion queue, one message each."""
         for body in bodies:
             self.client("sqs").send_message(QueueUrl=self["INGESTION_QUEUE_URL"], MessageBody=body)
 
-    def table(self, variable: str) -> Any:
-        """The table whose name is in the environment variable `variable`."""
+    def table(self, variable: str) -> "Table":
+        """Table whose name is in the environment variable `variable`."""
         return self._session.resource("dynamodb", endpoint_url=self["AWS_ENDPOINT_URL"]).Table(self[variable])
 
     def enrollment(self, enrollment_id: str) -> dict[str, Any]:
-        """An item of the enrollments table, empty where there is none."""
+        """Item of the table of enrollments, empty where it does not exist."""
         return self.table("ENROLLMENTS_TABLE").get_item(Key={"enrollment_id": enrollment_id}).get("Item", {})
 
     def sis_batch(self, sis_batch_id: int, *, account_id: str = "21070000000000001") -> dict[str, Any]:
-        """An item of the SIS imports, of the examples' school by default; empty where there is none."""
-        key = {"account_id": account_id, "sis_batch_id": sis_batch_id}
+        """Item of the table of SIS imports, by default of the school in the examples; empty where it does not exist."""
+        key: dict[str, str | int] = {"account_id": account_id, "sis_batch_id": sis_batch_id}
         return self.table("SIS_BATCHES_TABLE").get_item(Key=key).get("Item", {})
 
     def items(self) -> list[dict[str, Any]]:
-        """Every item of both tables, sorted."""
+        """All items of both tables, sorted."""
         tables = (self.table("ENROLLMENTS_TABLE"), self.table("SIS_BATCHES_TABLE"))
         return sorted((item for table in tables for item in table.scan()["Items"]), key=sorted_repr)
 
     @cached_property
     def queues(self) -> dict[str, str]:
-        """The URL of each queue by its construct: `IngestionQueue`, `SisBatchUpdatedDeadLetters`, …"""
+        """Queue URLs by construct id: `IngestionQueue`, `SisBatchUpdatedDeadLetters`, …"""
         resources = self.client("cloudformation").describe_stack_resources(StackName=PIPELINE)["StackResources"]
         return {
             re.sub(r"[0-9A-F]{8}$", "", resource["LogicalResourceId"]): resource["PhysicalResourceId"]
@@ -96,35 +99,36 @@ class LocalStage:
         }
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """The first ten visible messages of `queue`. They stay visible."""
-        received = self.client("sqs").receive_message(
+        """Receive up to ten visible messages of `queue`, which stay visible."""
+        received: dict[str, list[dict[str, Any]]] = self.client("sqs").receive_message(
             QueueUrl=self.queues[queue],
             MaxNumberOfMessages=10,
             VisibilityTimeout=0,
-            WaitTimeSeconds=0,  # the emulator answers a short poll completely
+            WaitTimeSeconds=0,  # in the emulator, a short poll reads the whole queue
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["All"],
         )
         return received.get("Messages", [])
 
     def count(self, queue: str) -> int:
-        """The number of messages in `queue`, in flight or not."""
+        """Number of messages in `queue`, those in flight included."""
         attributes = self.client("sqs").get_queue_attributes(QueueUrl=self.queues[queue], AttributeNames=["All"])
         return sum(int(attributes["Attributes"][name]) for name in COUNTS)
 
     def dead_letters(self) -> dict[str, int]:
-        """The number of messages in each dead-letter queue that holds any."""
+        """Number of messages by dead-letter queue, without empty queues."""
         counts = {name: self.count(name) for name in self.queues if name.endswith("DeadLetters")}
         return {name: count for name, count in counts.items() if count}
 
     def is_idle(self) -> bool:
-        """Whether no message waits for a function or is being processed."""
-        # In the order in which a message passes the queues, or one that moves on meanwhile would be missed.
+        """Whether the source queues are empty and no message is in flight."""
+        # In the order in which a message passes the queues: otherwise one that moves meanwhile would be missed.
         event_queues = [name for name in self.queues if name.endswith("Queue") and name != "IngestionQueue"]
         return not any(self.count(name) for name in ("IngestionQueue", *event_queues))
 
     def function(self, event_name: str) -> dict[str, Any]:
-        """The configuration of the function of `event_name`."""
+        """Configuration of the function of `event_name`."""
+        function: dict[str, Any]
         (function,) = (
             function
             for function in self.client("lambda").list_functions()["Functions"]
@@ -149,34 +153,34 @@ class LocalStage:
 
 
 def sorted_repr(item: dict[str, Any]) -> str:
-    """The text of `item`, whatever the order of its attributes."""
+    """Text of `item` with sorted attributes."""
     return repr(sorted(item.items()))
 
 
 def eventually(condition):
-    """The first true value of `condition`.
+    """Poll `condition` and return its first true value.
 
     Raises:
-        AssertionError: it did not become true in time.
+        AssertionError: it did not become true within `PATIENCE_SECONDS`.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(0.2)
-    raise AssertionError(f"not within {PATIENCE_SECONDS} s: {condition}")
+    raise AssertionError(f"not true within {PATIENCE_SECONDS} s: {condition}")
 
 
 @pytest.fixture(scope="session")
 def local_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStage]:
-    """All stacks, deployed by the CDK's own command line; afterwards no process and no port is left."""
+    """All stacks, deployed by the CDK. In the end, no process is left and no port is open."""
     home = tmp_path_factory.mktemp("local")
     stage = LocalStage({"OPS_LOCAL": str(home)})
     try:
         stage.ops("up", "--enrollments", "60")
         lines = (home / "env").read_text().splitlines()
         variables = (line.removeprefix("export ").split("=", 1) for line in lines)
-        # For a shell to expand; ours has it already.
+        # PATH is for a shell to expand.
         stage.environment.update((name, value) for name, value in variables if name != "PATH")
         emulator = json.loads((home / "emulator.json").read_text())["pid"]
         yield stage
@@ -191,7 +195,7 @@ def local_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStage
 
 @pytest.fixture(scope="session")
 def examples(local_stage):
-    """The documented examples, published by the operator, and in the tables."""
+    """The documented examples, published by `ops` and stored in the tables."""
     printed = local_stage.ops("publish", *(f"examples/{name}.json" for name in EVENT_NAMES))
     assert "Events sent: 6" in printed
     eventually(lambda: local_stage.enrollment("21070000000046825").get("user_name") == "Isaac Netwon")

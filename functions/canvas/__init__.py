@@ -1,1 +1,1 @@
-"""What Canvas says: its events as models, its ids and its timestamps. Pure."""
+"""Models of Canvas events, with their ids and timestamps. Pure: no clients, no environment."""

@@ -1,22 +1,16 @@
-"""`enrollment_created` and `enrollment_updated`: who is enrolled where, in which role."""
+"""Models of the events `enrollment_created` and `enrollment_updated`."""
 
 from typing import ClassVar
 
 from functions.canvas.event import CanvasEvent, CanvasModel, Detail
 from functions.canvas.fields import CanvasId, Timestamp
 
-WORKFLOW_STATES = frozenset(
-    {"invited", "creation_pending", "active", "deleted", "rejected", "completed", "inactive"},
-)
-"""The states known today. An open set. Source: canvas-lms, `Enrollment`'s workflow."""
+WORKFLOW_STATES = frozenset({"invited", "creation_pending", "active", "deleted", "rejected", "completed", "inactive"})
+"""Known values of `workflow_state`; Canvas may add others. Source: canvas-lms, workflow of `Enrollment`."""
 
 
 class EnrollmentBody(CanvasModel):
-    """Body of both events: one builder in Canvas serves them.
-
-    Ids are global. What may be null or missing is what Canvas' own schema lets be null, or what older versions do not
-    send.
-    """
+    """Body of both events, with global ids. Optional fields are nullable in Canvas, or missing in older versions."""
 
     enrollment_id: CanvasId
     course_id: CanvasId
@@ -34,7 +28,7 @@ class EnrollmentBody(CanvasModel):
 
 
 class EnrollmentDetail(Detail):
-    """The message of both events."""
+    """Canvas message of both events."""
 
     body: EnrollmentBody
 
@@ -47,7 +41,7 @@ class EnrollmentCreated(CanvasEvent):
 
 
 class EnrollmentUpdated(CanvasEvent):
-    """An enrollment was changed. May be the first, or the only, event of an enrollment that ever arrives."""
+    """An enrollment was changed. It can arrive before `enrollment_created`, or without it."""
 
     event_name: ClassVar[str] = "enrollment_updated"
     detail: EnrollmentDetail

@@ -1,4 +1,4 @@
-"""`enrollment_state_created` and `enrollment_state_updated`: what an enrollment allows its user, now."""
+"""Models of the events `enrollment_state_created` and `enrollment_state_updated`: the effective state and access."""
 
 from typing import ClassVar
 
@@ -7,11 +7,11 @@ from functions.canvas.event import CanvasEvent, CanvasModel, Detail
 from functions.canvas.fields import CanvasId, Timestamp
 
 STATES = WORKFLOW_STATES | {"pending_invited", "pending_active"}
-"""The states known today. An open set. Source: canvas-lms, `EnrollmentState`."""
+"""Known values of `state`; Canvas may add others. Source: canvas-lms, `EnrollmentState`."""
 
 
 class EnrollmentStateBody(CanvasModel):
-    """Body of both events. Only the id is sure: a state that is being computed has nulls."""
+    """Body of both events. All fields but the id are null while Canvas computes the state."""
 
     enrollment_id: CanvasId
     state: str | None = None
@@ -23,20 +23,20 @@ class EnrollmentStateBody(CanvasModel):
 
 
 class EnrollmentStateDetail(Detail):
-    """The message of both events."""
+    """Canvas message of both events."""
 
     body: EnrollmentStateBody
 
 
 class EnrollmentStateCreated(CanvasEvent):
-    """An enrollment got its first state."""
+    """The first state of an enrollment was computed."""
 
     event_name: ClassVar[str] = "enrollment_state_created"
     detail: EnrollmentStateDetail
 
 
 class EnrollmentStateUpdated(CanvasEvent):
-    """An enrollment's state changed, by a person or by a date that passed."""
+    """The state of an enrollment changed, by a person or because a date passed."""
 
     event_name: ClassVar[str] = "enrollment_state_updated"
     detail: EnrollmentStateDetail

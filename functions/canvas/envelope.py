@@ -7,7 +7,7 @@ from typing import Any
 from functions.canvas.rejection import UnreadableMessage
 
 _METADATA_KEYS = ("metadata", "attributes")
-"""Some senders name the envelope's metadata `attributes`."""
+"""Keys of the metadata, by precedence. Some senders use `attributes`."""
 
 _CALIPER_KEYS = {"sensor", "dataVersion", "data"}
 """The envelope of IMS Caliper 1.1, the other format that a Canvas subscription can be set to."""
@@ -15,20 +15,20 @@ _CALIPER_KEYS = {"sensor", "dataVersion", "data"}
 
 @dataclass(frozen=True)
 class Envelope:
-    """An opened message. `body` is what Canvas sent, `None` where it sent none."""
+    """Metadata and body of a Canvas message. `body` is `None` where the message has none."""
 
     metadata: dict[str, Any]
     body: Any
 
     @property
     def event_name(self) -> str | None:
-        """The event's name, `None` where the metadata has none that could name an event."""
+        """Name of the event, `None` where it is missing or not printable ASCII."""
         name = self.metadata.get("event_name")
         return name if isinstance(name, str) and name and name.isascii() and name.isprintable() else None
 
 
 def open_envelope(message: object) -> Envelope:
-    """The envelope of `message`, a decoded JSON value.
+    """Check and unpack `message`, a decoded JSON value.
 
     Raises:
         UnreadableMessage: not an object, a Caliper message, or no metadata.
@@ -37,7 +37,7 @@ def open_envelope(message: object) -> Envelope:
         raise UnreadableMessage("the message is not a JSON object")
     if message.keys() >= _CALIPER_KEYS:
         raise UnreadableMessage(
-            "the message is in the Caliper format: set the subscription's format in Canvas' Data Services to Canvas"
+            "the message is in the Caliper format: set its subscription in Canvas Data Services to the Canvas format"
         )
     for key in _METADATA_KEYS:
         if isinstance(message.get(key), dict):
@@ -46,17 +46,17 @@ def open_envelope(message: object) -> Envelope:
 
 
 def read_message(text: str) -> Envelope:
-    """The envelope of the Canvas message `text`, which names its event.
+    """Parse a Canvas message whose metadata has an event name.
 
     Raises:
         UnreadableMessage: not a Canvas event in JSON.
-        RecursionError: nested too deeply to be read.
+        RecursionError: the JSON is nested too deeply.
     """
     try:
         envelope = open_envelope(json.loads(text))
     except ValueError:
-        # `from None`: the original error carries the message.
+        # `from None`: the original error contains the message.
         raise UnreadableMessage("the message is not JSON") from None
     if envelope.event_name is None:
-        raise UnreadableMessage("the message has no event_name that could name an event in its metadata")
+        raise UnreadableMessage("metadata.event_name is missing or not printable ASCII")
     return envelope

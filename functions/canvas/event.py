@@ -1,4 +1,4 @@
-"""The model that the six events share: an EventBridge event whose detail is a Canvas message."""
+"""Base model of the six events: an EventBridge event whose detail is a Canvas message."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
@@ -13,35 +13,35 @@ from functions.canvas.fields import Timestamp
 from functions.canvas.rejection import RejectedEvent
 
 _WHY_NEEDED = {
-    "metadata.event_name": ", so nothing says which event this is",
+    "metadata.event_name": ", so the type of the event is unknown",
     "metadata.event_time": ", so the event cannot be ordered",
     "metadata.root_account_id": ", so the import cannot be attributed to a school",
 }
 
 
 class CanvasModel(BaseModel):
-    """A part of a Canvas message. Canvas adds keys without notice: unknown ones are ignored."""
+    """Base model of the parts of a Canvas message. Ignores unknown keys, which Canvas adds without notice."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class Metadata(CanvasModel):
-    """The two keys that Canvas guarantees."""
+    """The two metadata keys that Canvas guarantees."""
 
     event_name: str
     event_time: Timestamp
 
 
 class Detail(CanvasModel):
-    """A Canvas message."""
+    """Canvas message, in the `detail` of an EventBridge event."""
 
     metadata: Metadata
 
 
 class CanvasEvent(EventBridgeModel):
-    """A Canvas message as EventBridge delivers it to the queue of `event_name`."""
+    """A Canvas event as EventBridge delivers it to the queue of `event_name`."""
 
-    # On the outermost model, or a ValidationError prints its input: the inner models' setting does not count.
+    # pydantic reads this setting from the outermost model only.
     model_config = ConfigDict(hide_input_in_errors=True)
 
     event_name: ClassVar[str]
@@ -50,22 +50,22 @@ class CanvasEvent(EventBridgeModel):
 
     @property
     def event_time(self) -> str:
-        """When the change happened, in the stored form. The only clock that orders events."""
+        """Time of the change, in the stored form. Nothing else orders events."""
         return self.detail.metadata.event_time
 
     @property
     def instant(self) -> datetime:
-        """`event_time`, for arithmetic."""
+        """`event_time` as a datetime."""
         return datetime.fromisoformat(self.event_time)
 
     @field_validator("detail", mode="before")
     @classmethod
     def open_message(cls, detail: object) -> dict[str, Any]:
-        """Refuse what is not this event before its fields are validated, so that the error says what is wrong."""
+        """Reject other messages before field validation, so that the error names the actual problem."""
         envelope = open_envelope(detail)
-        # One that is null or missing is refused as a field, by its own rule.
+        # A missing name is left to field validation.
         if envelope.metadata.get("event_name") not in (None, cls.event_name):
-            raise RejectedEvent(f"{cls.event_name}: the message is another event: look at the function's rule")
+            raise RejectedEvent(f"{cls.event_name}: the message is another event: check the pattern of the rule")
         return {"metadata": envelope.metadata, "body": envelope.body}
 
 
@@ -73,10 +73,10 @@ EventT = TypeVar("EventT", bound=CanvasEvent)
 
 
 def parse_event(message: str, model: type[EventT]) -> EventT:
-    """The event of type `model` that `message`, the JSON of an EventBridge event, describes.
+    """Parse `message`, an EventBridge event in JSON, as `model`.
 
     Raises:
-        RejectedEvent: not such an event. The text names each field and its rule.
+        RejectedEvent: the event is invalid. The text names each field and the rule that it breaks.
     """
     try:
         event: EventT = parse(event=message, model=model)  # type: ignore[call-overload]  # it takes text, too
@@ -87,7 +87,7 @@ def parse_event(message: str, model: type[EventT]) -> EventT:
 
 
 def reject_future(event: CanvasEvent, *, now: datetime, tolerance: timedelta) -> None:
-    """Refuse an event from the future: being newer than all that follow, it would freeze its item.
+    """Reject an event from the future, which would block all later updates of its item.
 
     Raises:
         RejectedEvent: `event_time` is more than `tolerance` after `now`.
@@ -102,5 +102,5 @@ def _sentence(error: ErrorDetails) -> str:
     # Null and missing mean the same in Canvas.
     if error["type"] == "missing" or error["input"] is None:
         return f"{path} is missing{_WHY_NEEDED.get(path, '')}"
-    # Our own rules begin with their verb; pydantic's are whole sentences.
+    # Messages of `functions.canvas.fields` begin with a verb; those of pydantic are whole sentences.
     return f"{path} {error['msg'] if error['msg'][0].islower() else 'is invalid: ' + error['msg']}"

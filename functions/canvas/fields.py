@@ -1,4 +1,4 @@
-"""The kinds of value that Canvas sends, and what each must be to be stored: ids and timestamps."""
+"""Field types of Canvas events: ids and timestamps, converted to the form in which they are stored."""
 
 import re
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ _TIMESTAMP = re.compile(
 
 
 def parse_id(value: object) -> str:
-    """`value` as the text that identifies one thing in Canvas.
+    """Convert a Canvas id, a string or an integer, to text.
 
     Raises:
-        PydanticCustomError: not a positive whole number, written as a string or as an integer.
+        PydanticCustomError: not a positive whole number of at most 19 digits.
     """
     if (text := id_text(value)) is None:
         raise PydanticCustomError("canvas_id", "is not a Canvas id (a positive number of at most 19 digits)")
@@ -28,17 +28,17 @@ def parse_id(value: object) -> str:
 
 
 def parse_timestamp(value: object) -> str:
-    """`value` in the stored form, whatever offset and format Canvas used.
+    """Convert a timestamp, in any format that Canvas uses, to the stored form.
 
     Raises:
-        PydanticCustomError: not a timestamp, or one without an offset: it names no instant.
+        PydanticCustomError: not a timestamp, or one without a UTC offset.
     """
     written = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
     if written is None:
         raise PydanticCustomError("timestamp", "is not a timestamp (ISO 8601 date, time and offset)")
     date, time, fraction, offset = written.groups()
     if offset is None:
-        raise PydanticCustomError("timestamp_naive", "has no offset, so it names no instant")
+        raise PydanticCustomError("timestamp_naive", "has no UTC offset, so the time is ambiguous")
     local = f"{date}T{time}.{(fraction or '')[:6]:0<6}"
     try:
         if offset in ("Z", "UTC"):
@@ -50,7 +50,7 @@ def parse_timestamp(value: object) -> str:
 
 
 def format_timestamp(instant: datetime) -> str:
-    """The one form that is stored: UTC, microseconds, fixed width, so that text sorts as time does."""
+    """Format a time in the stored form: UTC, microseconds, fixed width, so that text sorts by time."""
     return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 

@@ -10,29 +10,23 @@ _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
 def id_text(value: object) -> str | None:
-    """`value` as the text that identifies one thing in Canvas, `None` where it is not an id.
-
-    An id is a positive whole number of at most 19 digits, sent as a string or as an integer.
-    """
+    """Convert a Canvas id, a positive whole number in a string or an integer, to text; `None` where it is not one."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 def shard_of(global_id: str) -> int:
-    """The shard of `global_id`."""
+    """Number of the shard of `global_id`."""
     return int(global_id) // IDS_PER_SHARD
 
 
 def global_id(canvas_id: str, *, shard: int) -> str:
-    """`canvas_id`, unique across shards: one that is global already stays as it is.
-
-    Source: the switchman gem of Canvas, `Shard.global_id_for`.
-    """
+    """Convert `canvas_id` to a global id; global ids stay as they are. As `Shard.global_id_for` of switchman."""
     number = int(canvas_id)
     return str(number if number >= IDS_PER_SHARD else shard * IDS_PER_SHARD + number)
 
 
 def local_id(canvas_id: str) -> int:
-    """The number of `canvas_id` within its shard."""
+    """Convert `canvas_id` to its local id, which is unique within its shard."""
     return int(canvas_id) % IDS_PER_SHARD

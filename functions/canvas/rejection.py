@@ -2,7 +2,7 @@
 
 
 class RejectedEvent(Exception):
-    """Raised for an event that can never be applied, however often it is delivered.
+    """Raised for an event that can never be applied, so that retries are useless.
 
     The text names the field and the rule, never a value of the event.
     """

@@ -1,4 +1,4 @@
-"""`sis_batch_created` and `sis_batch_updated`: how an import from the student information system stands."""
+"""Models of the events `sis_batch_created` and `sis_batch_updated`: imports from a student information system (SIS)."""
 
 from typing import ClassVar
 
@@ -20,23 +20,23 @@ LIFE_CYCLE = (
     "partially_restored",
     "restored",
 )
-"""The states known today, in the order in which an import can enter them. An open set.
+"""Known values of `workflow_state`, in the order in which an import enters them; Canvas may add others.
 
-Source: canvas-lms, `SisBatch`'s workflow. Canvas sends no event for `aborted` and `cleanup_batch`.
+Canvas sends no event for `aborted` and `cleanup_batch`. Source: canvas-lms, workflow of `SisBatch`.
 """
 
 UNFINISHED = frozenset({"initializing", "created", "importing", "cleanup_batch", "restoring"})
-"""The states that an import is expected to leave. One that we do not know is not among them: it may well be an end."""
+"""States that an import is expected to leave. Unknown states count as finished."""
 
 
 class SisBatchMetadata(Metadata):
-    """Imports are numbered per shard, and only `root_account_id` says which shard it is."""
+    """Metadata with `root_account_id`, which determines the shard of the ids in the body."""
 
     root_account_id: CanvasId
 
 
 class SisBatchBody(CanvasModel):
-    """Body of both events. Its ids are local to the shard."""
+    """Body of both events. Ids are local to the shard."""
 
     sis_batch_id: CanvasId
     account_id: CanvasId
@@ -44,19 +44,19 @@ class SisBatchBody(CanvasModel):
 
 
 class SisBatchDetail(Detail):
-    """The message of both events."""
+    """Canvas message of both events."""
 
     metadata: SisBatchMetadata
     body: SisBatchBody
 
     @property
     def global_account_id(self) -> str:
-        """The account's id, unique across shards."""
+        """Global id of the account."""
         return global_id(self.body.account_id, shard=shard_of(self.metadata.root_account_id))
 
 
 class SisBatchCreated(CanvasEvent):
-    """An import was handed in."""
+    """An import was submitted."""
 
     event_name: ClassVar[str] = "sis_batch_created"
     detail: SisBatchDetail

@@ -1,7 +1,7 @@
-"""Handler of the import monitor: counts SIS imports that do not end, hourly.
+"""Handler of the import monitor: counts unfinished and stuck SIS imports every hour.
 
-Canvas announces neither `aborted` nor `cleanup_batch`, so an import can stay unfinished in our table for ever. Only one
-that became stuck since the last look is counted as stuck, so that an aborted import raises one alarm.
+Canvas sends no event for `aborted` and `cleanup_batch`, so an import can stay unfinished in the table for ever. Each is
+counted as stuck in one hour only, so that an aborted import raises one alarm.
 """
 
 from datetime import datetime, timedelta
@@ -21,12 +21,12 @@ _stuck_after = timedelta(hours=float(setting("STUCK_IMPORT_HOURS")))
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
-    """Count the unfinished imports, and those that became stuck in the hour before the schedule's `time`; log these.
+    """Count unfinished imports; count and log those that became stuck in the hour before the scheduled `time`.
 
-    EventBridge delivers a scheduled event again with the `time` that it had, so no hour is left out or counted twice.
+    EventBridge redelivers a scheduled event with its original `time`, so that no hour is skipped or counted twice.
     """
     until = datetime.fromisoformat(event["time"]) - _stuck_after
-    # A scan, but of an index that holds nothing else.
+    # The index holds unfinished imports only, so a scan reads nothing else.
     items = _dynamodb.get_paginator("scan").paginate(TableName=_table, IndexName=_index).search("Items[]")
     unfinished = {
         f"{item['account_id']['S']}/{item['sis_batch_id']['N']}": datetime.fromisoformat(item["unfinished_since"]["S"])

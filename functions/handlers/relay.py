@@ -1,4 +1,4 @@
-"""Handler of the relay: forwards Canvas' messages from the ingestion queue to the event bus."""
+"""Handler of the relay: forwards Canvas messages from the ingestion queue to the event bus."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 FORWARDED_METADATA = ("event_name", "event_time", "root_account_id", "producer", "request_id", "job_id")
-"""What places, orders and traces an event. The rest of the metadata has URLs with tokens, logins and addresses."""
+"""Metadata keys that identify, order and trace an event. Others are dropped: they hold tokens, logins and addresses."""
 
 MAX_EVENT_BYTES = 24 * 1024
-"""Ten such entries fit one PutEvents request of 256 KB (EventBridge user guide, "PutEvents event entry size")."""
+"""Ten events fit one PutEvents request of 256 KB. Source: EventBridge user guide, "PutEvents event entry size"."""
 
 _events = aws_client("events")
 _event_bus = setting("EVENT_BUS")
@@ -45,7 +45,7 @@ def handler(batch: dict[str, Any], _context: LambdaContext) -> BatchResponse:
             failures.reject(message, error)
         except RecursionError:
             failures.reject(message, UnreadableMessage("the message is nested too deeply to be read"))
-        except Exception as error:  # noqa: BLE001  # reported, and no other message is disturbed
+        except Exception as error:  # noqa: BLE001  # retried and logged; the other messages are forwarded
             failures.retry(message, error_name(error))
     if entries:
         _forward(entries, failures)
@@ -53,19 +53,19 @@ def handler(batch: dict[str, Any], _context: LambdaContext) -> BatchResponse:
 
 
 def _is_foreign(envelope: Envelope) -> bool:
-    """Whether the event is of a shard that none of the stage's schools is on. One without root account is ours.
+    """Whether the event is of another shard than the schools of the stage. Without a root account it is not foreign.
 
-    Not by the root account itself: events of jobs carry the shard's default account, whichever school they concern.
+    Compares shards, not root accounts: job events carry the default account of the shard, whatever their school.
     """
     root_account_id = id_text(envelope.metadata.get("root_account_id"))
     return bool(_shards) and root_account_id is not None and shard_of(root_account_id) not in _shards
 
 
 def _entry(envelope: Envelope) -> "PutEventsRequestEntryTypeDef":
-    """The entry that says on the bus what Canvas said, without what the metadata holds of persons and sessions.
+    """Build the PutEvents entry of a message, without the metadata of persons and sessions.
 
     Raises:
-        UnreadableMessage: larger than an event may be, or with a number that JSON cannot hold.
+        UnreadableMessage: the event is too large, or contains a number that JSON cannot represent.
     """
     metadata = {name: envelope.metadata[name] for name in FORWARDED_METADATA if name in envelope.metadata}
     try:
@@ -78,7 +78,7 @@ def _entry(envelope: Envelope) -> "PutEventsRequestEntryTypeDef":
 
 
 def _forward(entries: list[tuple[Message, "PutEventsRequestEntryTypeDef"]], failures: Failures) -> None:
-    """Put `entries` on the bus in one request; what the bus does not accept is retried."""
+    """Publish `entries` in one PutEvents request, and retry those that the event bus does not accept."""
     try:
         results = _events.put_events(Entries=[entry for _, entry in entries])["Entries"]
     except (BotoCoreError, ClientError) as error:

@@ -1,1 +1,1 @@
-"""What we keep of Canvas' events: versions, changes and the guarded write."""
+"""Projection of Canvas events to table items: changes, versions and the guarded write."""

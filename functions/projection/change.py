@@ -1,4 +1,4 @@
-"""A change to one item, and the version that says whether it is newer than what the item holds."""
+"""A change to one item, and the version that orders it among the changes of its record family."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Outcome(StrEnum):
-    """What became of a change. All three are success."""
+    """Result of applying a change. All three are successes."""
 
     APPLIED = "Applied"
     DUPLICATE = "Duplicate"
@@ -23,17 +23,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One record family's whole state after one event.
+    """Snapshot of one record family of an item, after one event.
 
     Attributes:
-        key: the item's primary key.
-        attributes: every attribute of the family; `None` clears one, since null and missing mean the same in Canvas.
-        event_time: when it happened, in the stored form.
-        rank: 0 to 99; orders events of the same time whose order has a meaning.
-        version_attribute: where the item keeps the family's version.
-        derived: attributes that follow from the others and serve an index. No content: the version does not know them.
-        timeline: attribute to time; each keeps its latest time whatever the order of arrival, even of a stale change.
-        state_is_known: whether Canvas' states, as we know them, include this one. Unknown states are kept and counted.
+        key: primary key of the item.
+        attributes: every attribute of the family. `None` clears one, since null and missing mean the same in Canvas.
+        event_time: time of the event, in the stored form.
+        rank: 0 to 99; orders events of the same time, such as a creation and an update.
+        version_attribute: name of the attribute that holds the version of the family.
+        derived: attributes that serve an index and follow from the others. The digest of the version excludes them.
+        timeline: times by attribute. Each attribute keeps its latest time, in any order of arrival.
+        state_is_known: whether the state is a known one. Unknown states are stored and counted.
     """
 
     key: dict[str, AttributeValue]
@@ -47,7 +47,7 @@ class Change:
 
     @cached_property
     def version(self) -> str:
-        """`<event_time>#<rank>#<digest>`: text that sorts as the changes happened, equal only for equal content."""
+        """`<event_time>#<rank>#<digest>`: sorts in the order of the changes, and is equal only for equal content."""
         content = {name: value for name, value in self.attributes.items() if value is not None}
         digest = hashlib.sha256(_canonical_json(content).encode()).hexdigest()[:16]
         return f"{self.event_time}#{self.rank:02d}#{digest}"

@@ -1,4 +1,4 @@
-"""From enrollment events to the item of table `enrollments`. Two record families share it, each with its version."""
+"""Projects enrollment events to items of table `enrollments`, which hold two record families with a version each."""
 
 from functions.canvas.enrollment import WORKFLOW_STATES, EnrollmentCreated, EnrollmentUpdated
 from functions.canvas.enrollment_state import STATES, EnrollmentStateCreated, EnrollmentStateUpdated
@@ -9,7 +9,7 @@ _UPDATED = 1
 
 
 def enrollment_snapshot(event: EnrollmentCreated | EnrollmentUpdated) -> Change:
-    """The enrollment family after `event`."""
+    """Snapshot of the enrollment family after `event`."""
     return _snapshot(
         event,
         family="enrollment",
@@ -19,7 +19,7 @@ def enrollment_snapshot(event: EnrollmentCreated | EnrollmentUpdated) -> Change:
 
 
 def state_snapshot(event: EnrollmentStateCreated | EnrollmentStateUpdated) -> Change:
-    """The enrollment-state family after `event`. A state that is being computed is null."""
+    """Snapshot of the enrollment-state family after `event`. The state is null while Canvas computes it."""
     return _snapshot(
         event,
         family="state",
@@ -35,7 +35,7 @@ def _snapshot(
     rank: int,
     state_is_known: bool,
 ) -> Change:
-    # The models hold every value in its stored form.
+    # The models have converted every value to its stored form.
     attributes = vars(event.detail.body) | {f"{family}_event_time": event.event_time}
     return Change(
         key={"enrollment_id": attributes.pop("enrollment_id")},

@@ -1,4 +1,4 @@
-"""From SIS import events to the item of table `sis_batches`."""
+"""Projects SIS import events to items of table `sis_batches`."""
 
 import re
 
@@ -7,14 +7,14 @@ from functions.canvas.sis_batch import LIFE_CYCLE, UNFINISHED, SisBatchCreated, 
 from functions.projection.change import Change
 
 _UNKNOWN_RANK = 99
-"""Of two updates at one time, one in a state that we do not know: most likely a state that Canvas added at the end."""
+"""Rank of an unknown state: most likely one that Canvas added at the end of the life cycle."""
 
-# A state names an attribute of the timeline, and Canvas, not we, chooses its name.
+# A state becomes part of an attribute name, and Canvas may send any text.
 _PLAIN_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def import_snapshot(event: SisBatchCreated | SisBatchUpdated) -> Change:
-    """The import after `event`, and when it entered that state."""
+    """Snapshot of the import after `event`, with the time at which it entered its state."""
     body = event.detail.body
     state = body.workflow_state
     event_time = event.event_time

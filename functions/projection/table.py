@@ -17,7 +17,7 @@ class Table:
         self._client = client
         self._name = name
 
-    async def apply(self, change: Change) -> Outcome:
+    def apply(self, change: Change) -> Outcome:
         """Write `change` unless the item already holds its version or a newer one.
 
         A write whose acknowledgement was lost is sent again by the SDK and meets its own version: a duplicate.
@@ -26,7 +26,7 @@ class Table:
             PydynoxException: the write failed for any other reason than its condition.
         """
         try:
-            await self._client.update_item(self._name, **snapshot_update(change))
+            self._client.sync_update_item(self._name, **snapshot_update(change))
         except ConditionalCheckFailedException as refused:
             # The types of pydynox leave out what return_values_on_condition_check_failure adds.
             item: dict[str, Any] = refused.item  # type: ignore[attr-defined]
@@ -34,7 +34,7 @@ class Table:
                 return Outcome.DUPLICATE
             if change.timeline:
                 with suppress(ConditionalCheckFailedException):  # that state was entered again, later
-                    await self._client.update_item(self._name, **timeline_update(change))
+                    self._client.sync_update_item(self._name, **timeline_update(change))
             return Outcome.STALE
         return Outcome.APPLIED
 

@@ -1,1 +1,1 @@
-"""The commands: each reads its options, does one thing of `ops`, and prints what came of it."""
+"""The commands of `ops`: each parses its options, calls the module that does the work, and prints the result."""

@@ -1,4 +1,4 @@
-"""The options that every command of a stage has: which stage, and whose credentials."""
+"""The options of every command of a stage: `--stage`, `--profile` and `--region`."""
 
 import functools
 import inspect
@@ -20,15 +20,12 @@ _OPTIONS = {
         Annotated[str, typer.Option("--stage", envvar="OPS_STAGE", help="a stage of stages.toml")],
     ),
     "profile": (None, Annotated[str | None, typer.Option("--profile", help="profile of AWS credentials")]),
-    "region": (None, Annotated[str | None, typer.Option("--region", help="AWS region, instead of the stage's own")]),
+    "region": (None, Annotated[str | None, typer.Option("--region", help="AWS region, instead of that of the stage")]),
 }
 
 
 def at_stage(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the options `--stage`, `--profile` and `--region`, and hand it the `Stage` that they name.
-
-    `command` takes the stage as its first parameter.
-    """
+    """Add the options `--stage`, `--profile` and `--region` to `command`, whose first parameter is the `Stage`."""
     signature = inspect.signature(command, eval_str=True)
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
@@ -47,7 +44,7 @@ def at_stage(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def open_stage(name: str, *, profile: str | None = None, region: str | None = None) -> Stage:
-    """The stage `name` of stages.toml, with the session through which a command reaches it.
+    """Open the stage `name` of stages.toml, with an AWS session.
 
     Raises:
         OperatorError: the local stage is not running, or AWS cannot be reached as the options say.

@@ -1,4 +1,4 @@
-"""Where the commands print, and the progress that they show."""
+"""Output and progress of the commands."""
 
 import sys
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-# Where no terminal says how wide it is, ids must still fit.
+# Wide enough for ids where there is no terminal.
 console = Console(width=None if sys.stdout.isatty() else 160)
 
 T = TypeVar("T")
 
 
 def collect(things: Iterator[T], description: str) -> list[T]:
-    """All of `things`, with a counter; those until then when the operator stops it."""
+    """Collect `things` and show a counter; on Ctrl-C, return those collected so far."""
     done: list[T] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f}"))
     with Progress(*columns, console=console) as progress:
@@ -24,5 +24,5 @@ def collect(things: Iterator[T], description: str) -> list[T]:
                 done.append(thing)
                 progress.advance(task)
         except KeyboardInterrupt:
-            console.print("Stopped. What was not dealt with is still in its queue.")
+            console.print("Stopped. The remaining messages are still in their queues.")
     return done

@@ -1,4 +1,4 @@
-"""`ops redrive`: dead-lettered messages, listed, sent back, or written to a file."""
+"""`ops redrive`: lists, redrives or exports dead-lettered messages."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -40,15 +40,17 @@ def redrive(
 ) -> None:
     """Send dead-lettered messages back to the queues in which they failed.
 
-    What was rejected is sent only when it is named: --only RejectedEvent. Stop with Ctrl-C at any moment, repeat as
-    often as you like: an event that is delivered again changes nothing.
+    Rejected messages are sent only with --only RejectedEvent. Stop with Ctrl-C and repeat at any time: an event that is
+    delivered again changes nothing.
     """
     if discard and export_to is None:
         raise OperatorError("--discard needs --export FILE: what is not written somewhere would be lost.")
     selected = selection(only) if only or not (dry_run or export_to) else lambda _: True
     with DeadLetterBatch(stage, _queues(stage, queue)) as batch:
         if dry_run:
-            done = collect((letter for letters in batch.receive() for letter in letters if selected(letter)), "reading")
+            done = collect(
+                (message for messages in batch.receive() for message in messages if selected(message)), "reading"
+            )
         elif export_to is not None:
             done = collect(export(batch, selected, export_to, discard=discard), "exporting")
         else:
@@ -58,12 +60,12 @@ def redrive(
     verb = "Found" if dry_run else f"Written to {export_to}" if export_to else "Sent back"
     console.print(f"{verb}: {len(done)}")
     if only and not done and left:
-        console.print(f"None is {only}. There are: {', '.join(sorted({letter.error for letter in left}))}")
-    newer = [letter for letter in left if batch.is_newer(letter)]
+        console.print(f"None is {only}. There are: {', '.join(sorted({message.error for message in left}))}")
+    newer = [message for message in left if batch.is_newer(message)]
     if newer:
         console.print(f"Dead-lettered since this command began: {len(newer)}. Run it again for these.")
     if not dry_run and export_to is None:
-        for sentence in _why_not_sent([letter for letter in left if not selected(letter)]):
+        for sentence in _why_not_sent([message for message in left if not selected(message)]):
             console.print(sentence)
     for name, count in batch.undelivered.items():
         console.print(
@@ -82,8 +84,8 @@ def _queues(stage: Stage, name: str | None) -> list[DeadLetterQueue]:
 
 
 def _why_not_sent(left: list[DeadLetter]) -> Iterator[str]:
-    """What a redrive did not send back, by error, and what to do about it."""
-    for error, count in Counter(letter.error for letter in left).items():
+    """The messages that a redrive did not send back, by error, and what to do about them."""
+    for error, count in Counter(message.error for message in left).items():
         if error in REJECTED:
             advice = f"they fail again until the cause is gone; then --only {error}"
         elif error == MALFORMED:

@@ -1,4 +1,4 @@
-"""`ops publish` and `ops replay`: events that enter the pipeline, for the first time or again."""
+"""`ops publish` and `ops replay`: send events, and deliver archived events again."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ def replay(
     end: Annotated[str, typer.Option("--to", help="ISO 8601 with offset, at least ten minutes ago")],
     event: Annotated[str | None, typer.Option(help="only to the rule of this event, such as sis_batch_updated")] = None,
 ) -> None:
-    """Deliver the archived events of a time span once more."""
+    """Deliver the archived events of a time span again."""
     name = start_replay(
         stage, _instant("--from", start), _instant("--to", end), event_name=event, now=datetime.now(UTC)
     )

@@ -1,4 +1,4 @@
-"""`ops status` and `ops verify`: is the stage healthy, and does it work?"""
+"""`ops status` and `ops verify`: the health of a stage, and an end-to-end check."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from ops.waiting import seconds_of
 
 @at_stage
 def status(stage: Stage) -> None:
-    """One screen: stacks, events, dead letters, unfinished imports, alarms. Exit status 1 where something is wrong."""
+    """Show stacks, events, dead letters, unfinished imports and alarms. Exit status 1 where something is wrong."""
     found = status_of(stage)
     console.print(found.screen)
     console.print(found.verdict, soft_wrap=True, highlight=False, markup=False)
@@ -29,17 +29,17 @@ def verify(
     stage: Stage,
     timeout: Annotated[str, typer.Option(help="how long to wait for events to arrive, such as 90s or 5m")] = "3m",
     again_after: Annotated[
-        str | None, typer.Option(help="repeat a small round later, such as 15m: in environments that were frozen")
+        str | None, typer.Option(help="repeat a small round after this time, such as 15m, in frozen environments")
     ] = None,
     root_account_id: Annotated[
-        str | None, typer.Option(help="root account whose shard the events are of, instead of the stage's first")
+        str | None, typer.Option(help="root account of the events, instead of the first of the stage")
     ] = None,
     *,
-    alarms: Annotated[bool, typer.Option("--alarms", help="set an alarm of each severity off, and back")] = False,
+    alarms: Annotated[bool, typer.Option("--alarms", help="trigger and reset an alarm of each severity")] = False,
 ) -> None:
-    """Check a deployment: send it marked events, and look at what becomes of them. Exit status 1 where a check fails.
+    """Check a deployment with synthetic events, and check its configuration. Exit status 1 where a check fails.
 
-    Safe in production: the events are of reserved ids that Canvas cannot use (docs/data-model.md).
+    Safe in production: the events have reserved ids that Canvas cannot use (docs/data-model.md).
     """
     options = Options(
         timeout_seconds=seconds_of("--timeout", timeout),
@@ -51,7 +51,7 @@ def verify(
     try:
         with console.status("checking") as spinner:
             checks.extend(run_checks(stage, options, report=spinner.update))
-    finally:  # also of what was found until Ctrl-C, or until a stack turned out to be missing
+    finally:  # also after Ctrl-C, or where a stack is missing
         console.print(checks_table(checks, title=f"Stage {stage.name}"))
         console.print(what_to_do(checks), soft_wrap=True, highlight=False, markup=False)
     console.print(aftermath(stage, options), highlight=False, markup=False)

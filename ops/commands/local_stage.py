@@ -1,5 +1,6 @@
 """`ops up`, `ops down`, `ops demo`: the emulator and the stage on it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,13 +37,15 @@ def down() -> None:
     console.print("The local stage is down.")
 
 
-def demo() -> None:
+def demo(
+    picture: Annotated[Path | None, typer.Option(help="also write the resulting tables to this file, as SVG")] = None,
+) -> None:
     """Deploy to the emulator, send it events out of order, compare it with Canvas, show the tables, stop."""
     from ops import demo as story  # noqa: PLC0415
 
     was_running = Emulator.running() is not None
     try:
-        story.run(*_up(_ENROLLMENTS_OF_DEMO), console)
+        story.run(*_up(_ENROLLMENTS_OF_DEMO), console, picture)
     finally:
         if not was_running:
             down()

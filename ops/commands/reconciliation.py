@@ -1,4 +1,4 @@
-"""`ops backfill`, `ops reconcile` and `ops drift`: do the tables say what Canvas says?"""
+"""`ops backfill`, `ops reconcile` and `ops drift`: fill the tables from Canvas, and compare them with Canvas."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from ops.stage import Stage
 
 @at_stage
 def backfill(stage: Stage) -> None:
-    """Fill the tables with everything that Canvas has: on the first day, and after a restore."""
+    """Fill the tables with all records of Canvas, after the first deployment or a restore."""
     run = run_to_its_end(stage, "backfill", console)
     follow_corrections(stage, run, console)
     console.print(report_table(run))
@@ -24,7 +24,7 @@ def backfill(stage: Stage) -> None:
 def reconcile(
     stage: Stage,
     *,
-    full: Annotated[bool, typer.Option("--full", help="compare everything, not only what changed lately")] = False,
+    full: Annotated[bool, typer.Option("--full", help="compare all records, not only recent changes")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="correct nothing; exit status 1 where an item is missing or wrong")
     ] = False,
@@ -35,7 +35,7 @@ def reconcile(
 ) -> None:
     """Compare the tables with Canvas, and correct what is missing or wrong."""
     if dry_run and force:
-        raise OperatorError("--dry-run excludes --force: it corrects nothing, whatever it finds.")
+        raise OperatorError("--dry-run and --force exclude each other: a dry run corrects nothing.")
     kinds: dict[tuple[bool, bool], Kind] = {
         (False, False): "reconcile",
         (True, False): "full",
@@ -57,7 +57,7 @@ def reconcile(
 
 @at_stage
 def drift(stage: Stage, last: Annotated[int, typer.Option(help="how many runs", min=1, max=100)] = 5) -> None:
-    """Show the last runs: what each found, by verdict and record family."""
+    """Show the reports of the last runs, by verdict and record family."""
     runs = last_runs(stage, last)
     if not runs:
         console.print(f"No run yet. Begin: ops backfill {stage.ops_options}", highlight=False)

@@ -1,4 +1,4 @@
-"""`ops show` and `ops close-import`: what the tables hold, and what an operator knows better."""
+"""`ops show` and `ops close-import`: show records, and end an unfinished import."""
 
 from typing import Annotated
 
@@ -9,34 +9,34 @@ from ops.commands.at_stage import at_stage
 from ops.commands.console import console
 from ops.stage import Stage
 
-show = typer.Typer(help="Show what the tables hold.", no_args_is_help=True)
+show = typer.Typer(help="Show records of the tables.", no_args_is_help=True)
 
 
 @show.command("enrollment")
 @at_stage
 def show_enrollment(stage: Stage, enrollment_id: str) -> None:
-    """Everything that is known of one enrollment."""
+    """All attributes of one enrollment."""
     console.print(tables.enrollment(stage, enrollment_id), crop=False)
 
 
 @show.command("course")
 @at_stage
 def show_course(stage: Stage, course_id: str) -> None:
-    """A course's roster."""
+    """The roster of a course."""
     console.print(tables.course(stage, course_id), crop=False)
 
 
 @show.command("user")
 @at_stage
 def show_user(stage: Stage, user_id: str) -> None:
-    """A user's enrollments."""
+    """The enrollments of a user."""
     console.print(tables.user(stage, user_id), crop=False)
 
 
 @show.command("imports")
 @at_stage
 def show_imports(stage: Stage, account_id: str) -> None:
-    """An account's SIS imports, newest first. The id is global: shard x 10^13 + local id."""
+    """The SIS imports of an account, newest first. The id is global: shard x 10^13 + local id."""
     console.print(tables.imports(stage, account_id), crop=False)
 
 
@@ -51,7 +51,7 @@ def close_import(
 
     Publishes an ordinary event to the event bus: the archive keeps it, and a newer event of Canvas replaces it.
     """
-    # It validates with the models of the events, which take a second to load.
+    # Imported here: it needs the models of the events, which take a second to load.
     from ops.close_import import close_import as close  # noqa: PLC0415
 
     with console.status("waiting for the table"):

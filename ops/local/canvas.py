@@ -1,4 +1,4 @@
-"""The double of Canvas beside the emulator: a school of which Canvas Data 2 and REST answer, without Instructure."""
+"""The double of Canvas beside the emulator: a server with Canvas Data 2 and the REST API of a simulated school."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ _START_SECONDS = 60
 
 @dataclass(frozen=True)
 class DoubleOfCanvas:
-    """A started double of Canvas: its process, and the URL of all that it serves."""
+    """A running double of Canvas: its process id and its URL."""
 
     pid: int
     url: str
@@ -34,10 +34,10 @@ class DoubleOfCanvas:
 
     @classmethod
     def start(cls, *, enrollments: int) -> Self:
-        """Start a double with a school of so many enrollments, on a free port, and wait until it listens.
+        """Start a double with a school of `enrollments` on a free port, and wait until it listens.
 
         Raises:
-            OperatorError: it ended, or did not listen in time.
+            OperatorError: the process ended, or did not listen in time.
         """
         _STATE.unlink(missing_ok=True)
         process = start_server(
@@ -57,6 +57,6 @@ class DoubleOfCanvas:
         return started
 
     def stop(self) -> None:
-        """End it, and wait until it is gone."""
+        """Stop the process, and wait until it has ended."""
         stop_server(self.pid)
         _STATE.unlink(missing_ok=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import boto3
 
-from infra.settings import stage_settings
+from infra.settings import EMULATOR_ACCOUNT, EMULATOR_REGION, stage_settings
 from ops.failure import OperatorError
 from ops.local.canvas import DoubleOfCanvas
 from ops.local.checkout import ENV_FILE, LOCAL, ROOT
-from ops.local.emulator import ACCOUNT, REGION, Emulator
+from ops.local.emulator import Emulator
 from ops.local.emulator_gaps import fill_gaps
 from ops.stage import Stage
 
@@ -28,17 +28,17 @@ Report = Callable[[str], None]
 
 
 def deploy(emulator: Emulator, canvas: DoubleOfCanvas, *, report: Report) -> Stage:
-    """Bootstrap the emulator's account and deploy all stacks to it; `report` is called with each step.
+    """Bootstrap the account of the emulator and deploy all stacks, which are compared with `canvas`.
 
-    The stage is compared with `canvas`.
+    `report` is called with each step.
 
     Raises:
         OperatorError: the CDK command line failed.
     """
     _LOG.write_text("")
     _write_secrets(_stage(emulator))
-    # Not in the folder of cdk.json, or it would synthesise the app first.
-    _cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}", folder=LOCAL, report=report)
+    # In the folder of cdk.json, it would synthesise the app first.
+    _cdk(emulator, "bootstrap", f"aws://{EMULATOR_ACCOUNT}/{EMULATOR_REGION}", folder=LOCAL, report=report)
     _cdk(
         emulator,
         "deploy",
@@ -71,7 +71,7 @@ def running_stage() -> Stage:
 
 def _stage(emulator: Emulator) -> Stage:
     session = boto3.Session(
-        region_name=REGION,
+        region_name=EMULATOR_REGION,
         aws_access_key_id=emulator.environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=emulator.environment["AWS_SECRET_ACCESS_KEY"],
     )
@@ -80,7 +80,7 @@ def _stage(emulator: Emulator) -> Stage:
 
 def _write_secrets(stage: Stage) -> None:
     """Create the secrets that the stage names in stages.toml. Safe to repeat."""
-    # Only what `make setup` installs has what the double needs.
+    # Imported here: what operates a deployed stage does not have the requirements of the double.
     from testbed.canvas.dap import CLIENT_ID, CLIENT_SECRET  # noqa: PLC0415
     from testbed.canvas.rest import TOKEN  # noqa: PLC0415
 
@@ -101,9 +101,7 @@ def _cdk(emulator: Emulator, command: str, *arguments: str, folder: Path, report
     process = subprocess.Popen(
         [_CDK, command, *arguments],
         cwd=folder,
-        env=os.environ
-        | emulator.environment
-        | {"PATH": _path_with_our_node(), "CI": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"},
+        env=os.environ | emulator.environment | _CDK_ENVIRONMENT | {"PATH": _path_with_our_node()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -125,7 +123,7 @@ def _path_with_our_node() -> str:
 
 
 def _write_environment(emulator: Emulator, stage: Stage) -> None:
-    """Write the variables with which the shell, the AWS command line and the tests reach the local stage."""
+    """Write the environment variables of the local stage, for the shell, the AWS command line and the tests."""
     variables = {
         **emulator.environment,
         "ENROLLMENTS_TABLE": stage.table("enrollments"),
@@ -136,6 +134,6 @@ def _write_environment(emulator: Emulator, stage: Stage) -> None:
         "INGESTION_QUEUE_URL": stage.ingestion_queue_url,
     }
     lines = [f"export {name}={value}" for name, value in variables.items()]
-    # The AWS command line, and `ops` itself, are in the checkout's environment.
+    # The AWS command line and `ops` are installed in the environment of the checkout.
     lines.append(f'export PATH="{Path(sys.executable).parent}:$PATH"')
     ENV_FILE.write_text("\n".join(lines) + "\n")

@@ -1,4 +1,4 @@
-"""The emulator: MiniStack, a whole AWS in one process, started and stopped by its recorded process id."""
+"""The emulator: MiniStack, AWS in one process, started and stopped by its recorded process id."""
 
 import json
 import shutil
@@ -11,12 +11,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
+from infra.settings import EMULATOR_REGION
 from ops.failure import OperatorError
 from ops.local.checkout import INSTALLED, LOCAL
 from ops.local.process import is_server, start_server, stop_server
-
-ACCOUNT = "000000000000"
-REGION = "us-east-1"
+from ops.session import EMULATOR_CREDENTIALS
 
 _PYTHON = INSTALLED / "emulator-venv" / "bin" / "python"
 _PROGRAM = Path(__file__).with_name("ministack_with_error_types.py")
@@ -28,7 +27,7 @@ _START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Emulator:
-    """A started emulator: its process and its port on the loopback interface."""
+    """A running emulator: its process id, and its port on the loopback interface."""
 
     pid: int
     port: int
@@ -44,10 +43,9 @@ class Emulator:
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_S3": self.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": EMULATOR_REGION,
+            "AWS_DEFAULT_REGION": EMULATOR_REGION,
+            **EMULATOR_CREDENTIALS,
         }
 
     @classmethod
@@ -64,7 +62,7 @@ class Emulator:
         """Start an emulator that enforces IAM, on a free port, and wait until it answers.
 
         Raises:
-            OperatorError: it ended, or did not answer in time.
+            OperatorError: the process ended, or did not answer in time.
         """
         shutil.rmtree(_TEMPORARY, ignore_errors=True)
         _TEMPORARY.mkdir(parents=True)
@@ -94,7 +92,7 @@ class Emulator:
         return emulator
 
     def stop(self) -> None:
-        """End the emulator and the functions that it runs, and wait until they are gone."""
+        """Stop the emulator and the functions that it runs, and wait until they have ended."""
         stop_server(self.pid)
         _STATE.unlink(missing_ok=True)
         shutil.rmtree(_TEMPORARY, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""What MiniStack 1.5.33 leaves out of our stacks.
+"""How MiniStack 1.5.33 differs from AWS, and what the stacks do about it.
 
-Added through its API after each deployment:
+Created through its API after each deployment:
 
 - The archive of the event bus: CloudFormation refuses `AWS::Events::Archive`.
 - The permission for `SendMessageBatch`, which on AWS is that for `sqs:SendMessage`.
@@ -9,7 +9,7 @@ Left out of stage `local`:
 
 - Alarms with metric math, which CloudFormation refuses (`infra/alarms.py`).
 - TLS-only policies of queues, topics and the bucket of runs: the emulator speaks plain HTTP.
-- The schedules of the reconciliation: they are there, and disabled (`infra/reconciliation.py`).
+- The schedules of the reconciliation, which are disabled (`infra/reconciliation.py`).
 
 Different from AWS:
 
@@ -21,18 +21,18 @@ Different from AWS:
 - SQS answers a short poll completely, and has no `StartMessageMoveTask`.
 - The archive has an event at once; a replay ignores `FilterArns` and delivers to every rule.
 - CloudWatch records no actions in the history of an alarm.
-- Every error of a function has the type `Runtime.HandlerError`, by which Step Functions could tell none from another:
+- Every error of a function has the type `Runtime.HandlerError`, so Step Functions cannot distinguish errors:
   `ops/local/ministack_with_error_types.py` corrects that.
-- A state machine acts with the rights of the account, not with those of its role. It may run for any time, and a map
-  that is being run ends before `StopExecution` takes effect.
-- A bucket keeps its objects for ever: CloudFormation leaves out the lifecycle rules.
+- A state machine has the permissions of the account, not those of its role. It never times out, and a running map ends
+  before `StopExecution` takes effect.
+- A bucket never expires objects: CloudFormation leaves out the lifecycle rules.
 """
 
 import json
 
 from botocore.exceptions import ClientError
 
-from ops.local.emulator import ACCOUNT, REGION
+from infra.settings import EMULATOR_ACCOUNT, EMULATOR_REGION
 from ops.stage import Stage
 
 
@@ -48,7 +48,7 @@ def fill_gaps(stage: Stage) -> None:
     for function in stage.client("lambda").list_functions()["Functions"]:
         queue_url = function["Environment"]["Variables"].get("DEAD_LETTER_QUEUE_URL")
         if queue_url is not None:
-            queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue_url.rsplit('/', 1)[-1]}"
+            queue = f"arn:aws:sqs:{EMULATOR_REGION}:{EMULATOR_ACCOUNT}:{queue_url.rsplit('/', 1)[-1]}"
             statement = {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": queue}
             iam.put_role_policy(
                 RoleName=function["Role"].rsplit("/", 1)[-1],

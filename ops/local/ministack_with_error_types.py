@@ -1,8 +1,7 @@
 """Starts MiniStack with one correction: the type of a function's error is the name of its exception's class.
 
 AWS Lambda reports that name, and Step Functions retries and catches by it. MiniStack 1.5.33 reports
-`Runtime.HandlerError` for every exception. Run by the interpreter of the emulator's environment, in place of
-`-m ministack`.
+`Runtime.HandlerError` for every exception. The Python of the emulator runs this file in place of `-m ministack`.
 """
 
 from typing import Any

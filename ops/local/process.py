@@ -1,4 +1,4 @@
-"""Servers of the local stage: processes that outlive the command that starts them, found again by their id."""
+"""Server processes of the local stage, which keep running after the command that started them."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ _STOP_SECONDS = 15
 def start_server(
     command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a process group of its own, without any AWS variable of this shell; it writes to `log`."""
+    """Start `command` in a new process group, without the AWS variables of this shell. It writes to `log`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with log.open("w") as output:
         return subprocess.Popen(
@@ -28,13 +28,13 @@ def start_server(
 
 
 def is_server(pid: int, program: str) -> bool:
-    """Whether the process `pid` is still `program`, and not another one with a reused id."""
+    """Whether the process `pid` is still `program`, not another process with a reused id."""
     command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
     return program in command
 
 
 def stop_server(pid: int) -> None:
-    """End the process group of `pid`, and wait until it is gone."""
+    """Stop the process group of `pid`, and wait until it has ended."""
     for stop_signal in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(pid, stop_signal)
@@ -47,7 +47,7 @@ def stop_server(pid: int) -> None:
 def _is_gone_within(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        # Where this very process started it, the dead child must be waited for.
+        # A child of this process must be waited for.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
         try:

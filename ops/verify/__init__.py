@@ -1,1 +1,1 @@
-"""`ops verify`: sends a deployed stage marked events, and checks what becomes of them and how it is configured."""
+"""`ops verify`: checks a deployed stage with synthetic events, and checks its configuration."""

@@ -1,21 +1,22 @@
-"""Sets one alarm of each severity off and back, and checks that CloudWatch could notify its topic."""
+"""Triggers and resets one alarm of each severity, and checks that CloudWatch notifies its topic."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from infra.settings import SEVERITIES
 from ops.stage import Stage
 from ops.verify.report import Check, failed, ok, warning
 from ops.waiting import wait_for
 
 _REASON = "ops verify --alarms: a test, nothing is wrong"
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 
 
-def check_alarm_path(stage: Stage, *, timeout_seconds: float = _PATIENCE_SECONDS) -> Iterator[Check]:
-    """Set an alarm of each severity off, wait for its action, and set it back to the state that it had."""
+def check_alarm_path(stage: Stage, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Iterator[Check]:
+    """Trigger an alarm of each severity, wait for its action, and restore its state."""
     alarms = _alarms(stage)
-    for severity in ("page", "notify"):
+    for severity in SEVERITIES:
         topic = stage.output("pipeline", f"{severity.capitalize()}TopicArn")
         quiet = [alarm for alarm in alarms if topic in alarm["AlarmActions"] and alarm["StateValue"] != "ALARM"]
         if quiet:
@@ -29,14 +30,14 @@ def check_alarm_path(stage: Stage, *, timeout_seconds: float = _PATIENCE_SECONDS
 
 
 def _set_off(stage: Stage, severity: str, alarm: dict[str, Any], timeout_seconds: float) -> Check:
-    """Set `alarm` off and back.
+    """Trigger and reset `alarm`.
 
-    CloudWatch invokes the action of the new state, and computes the state anew within seconds. Source: CloudWatch API
+    CloudWatch invokes the action of the new state, and evaluates the alarm again within seconds. Source: CloudWatch API
     reference, "SetAlarmState".
     """
     name, check = alarm["AlarmName"], f"{severity} alarm"
     cloudwatch = stage.client("cloudwatch")
-    # CloudWatch's clock may be behind ours.
+    # The clock of CloudWatch may be behind.
     since = datetime.now(UTC) - timedelta(seconds=30)
     actions: list[str] = []
 
@@ -53,7 +54,9 @@ def _set_off(stage: Stage, severity: str, alarm: dict[str, Any], timeout_seconds
     if not has_acted:
         if stage.settings.runs_on_emulator:
             return ok(check, f"{name} was set off and back; the emulator records no actions")
-        return warning(check, f"CloudWatch recorded no action yet; {expect}", "Where none comes, the topic is mute.")
+        return warning(
+            check, f"CloudWatch recorded no action yet; {expect}", "Without one, no subscription of the topic works."
+        )
     if refused := [summary for summary in actions if not summary.startswith("Successfully")]:
         return failed(check, refused[0], "Does the topic's policy admit cloudwatch.amazonaws.com? Its key, too?")
     return ok(check, f"its topic was notified; {expect}, and of its recovery")
@@ -65,7 +68,7 @@ def _alarms(stage: Stage) -> list[dict[str, Any]]:
 
 
 def _actions(stage: Stage, alarm: str, since: datetime) -> list[str]:
-    """What CloudWatch says of the actions of `alarm`."""
+    """The history of the actions of `alarm`."""
     history = stage.client("cloudwatch").describe_alarm_history(
         AlarmName=alarm, HistoryItemType="Action", StartDate=since, EndDate=datetime.now(UTC) + timedelta(minutes=1)
     )

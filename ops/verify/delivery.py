@@ -1,10 +1,11 @@
-"""Sends a round's events, and checks what arrives: items, indexes, timeline, and the dead-lettered message."""
+"""Sends the events of a round, and checks items, indexes and the dead-lettered message."""
 
 import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from functions.canvas.rejection import RejectedEvent
 from ops.dead_letters import DeadLetter, DeadLetterBatch, dead_letter_queues
 from ops.publishing import publish
 from ops.stage import Stage
@@ -22,11 +23,10 @@ from ops.verify.synthetic import (
 from ops.waiting import wait_for
 
 _EVENTS_PER_SECOND = 50
-_COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
 
 def send(stage: Stage, *events: Event) -> None:
-    """Put `events` into the ingestion queue, in order."""
+    """Send `events` to the ingestion queue, in order."""
     for _ in publish(stage, events, events_per_second=_EVENTS_PER_SECOND):
         pass
 
@@ -34,10 +34,10 @@ def send(stage: Stage, *events: Event) -> None:
 def check_items(
     stage: Stage, keys: ReservedKeys, delivery: Delivery, *, what: str, timeout_seconds: float
 ) -> list[Check]:
-    """Wait until the tables hold what `delivery` must leave; a check for each function.
+    """Wait until the tables contain the proofs of `delivery`; return a check for each function.
 
-    An item that changed proves that the function's client reached DynamoDB with the credentials of its role, over TLS:
-    without an endpoint of the emulator, the client knows nothing else.
+    A changed item proves that the function reached DynamoDB with the credentials of its role. Except on the emulator,
+    its client uses TLS only.
     """
 
     def open_proofs() -> list[Proof]:
@@ -62,7 +62,7 @@ def check_items(
 
 
 def check_indexes(stage: Stage, keys: ReservedKeys, *, deleted: bool, timeout_seconds: float) -> Iterator[Check]:
-    """Whether the indexes show the enrollments as active; once these are deleted, whether a roster leaves them out."""
+    """Check that the indexes contain the enrollments, or omit them once they are deleted."""
     expected = set() if deleted else set(keys.enrollments)
 
     def by_course() -> bool:
@@ -87,7 +87,7 @@ def check_indexes(stage: Stage, keys: ReservedKeys, *, deleted: bool, timeout_se
 
 
 def check_dead_letter(stage: Stage, run_id: str, *, timeout_seconds: float) -> Check:
-    """Wait for the invalid event of this run in its dead-letter queue; check its reason, and delete it, and only it."""
+    """Wait for the invalid event of this run in its dead-letter queue, check its reason, and delete it."""
     name = "dead letter of the invalid event"
     found: list[DeadLetter] = []
 
@@ -102,27 +102,27 @@ def check_dead_letter(stage: Stage, run_id: str, *, timeout_seconds: float) -> C
             f"{_whereabouts(stage)}",
             f"The log of the function names the error. Later: ops redrive {stage.ops_options} --dry-run",
         )
-    (letter, *_) = found
-    if letter.error != "RejectedEvent" or not letter.reason.startswith(INVALID_REASON):
-        return failed(name, f"has the reason: {letter.error} {letter.reason}", f"Deploy it: {stage.deploy_command}")
-    return ok(name, f"{letter.error}: {letter.reason}. Deleted.")
+    (message, *_) = found
+    if message.error != RejectedEvent.__name__ or not message.reason.startswith(INVALID_REASON):
+        return failed(name, f"has the reason: {message.error} {message.reason}", f"Deploy it: {stage.deploy_command}")
+    return ok(name, f"{message.error}: {message.reason}. Deleted.")
 
 
 def _take(stage: Stage, run_id: str) -> list[DeadLetter]:
-    """The dead-lettered messages of this run, deleted from their queue. All others stay in it, visible."""
+    """Delete and return the dead-lettered messages of this run. All others stay in the queue."""
     queues = [queue for queue in dead_letter_queues(stage) if queue.event_name == INVALID_EVENT_NAME]
     with DeadLetterBatch(stage, queues) as batch:
-        for letters in batch.receive():
-            ours = [letter for letter in letters if _is_of(letter, run_id)]
+        for messages in batch.receive():
+            ours = [message for message in messages if _is_of(message, run_id)]
             if ours:
                 batch.remove(ours)
                 return ours
     return []
 
 
-def _is_of(letter: DeadLetter, run_id: str) -> bool:
+def _is_of(message: DeadLetter, run_id: str) -> bool:
     try:
-        metadata = json.loads(letter.body)["detail"]["metadata"]
+        metadata = json.loads(message.body)["detail"]["metadata"]
         return bool((metadata["producer"], metadata["request_id"]) == (PRODUCER, run_id))
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
@@ -141,11 +141,7 @@ def _item(stage: Stage, keys: ReservedKeys, enrollment_id: str | None) -> dict[s
 
 
 def _whereabouts(stage: Stage) -> str:
-    """In which queues there are messages."""
-    sqs = stage.client("sqs")
-    counts = {}
-    for name, url in stage.queues.items():
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS))["Attributes"]
-        counts[name] = sum(int(attributes[count]) for count in _COUNTS)
-    waiting = ", ".join(f"{count} in {name}" for name, count in sorted(counts.items()) if count)
+    """The queues with messages, for an error message."""
+    counts = {name: stage.message_count(name) for name in sorted(stage.queues)}
+    waiting = ", ".join(f"{count} in {name}" for name, count in counts.items() if count)
     return f"messages: {waiting}" if waiting else "no queue holds a message"

@@ -1,10 +1,11 @@
-"""Checks how a stage is deployed: stacks, archive, event source mappings, recipients of alarms."""
+"""Checks the deployment of a stage: stacks, archive, event source mappings and recipients of alarms."""
 
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from functions.routes import CORRECTION_SOURCE, ROUTES, SOURCE
+from infra.settings import SEVERITIES, Severity
 from ops.replay import describe_archive
 from ops.stage import PARTS, Stage
 from ops.verify.report import Check, failed, ok, warning
@@ -12,11 +13,9 @@ from ops.verify.report import Check, failed, ok, warning
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import DescribeArchiveResponseTypeDef
 
-_RECIPIENTS = ("page", "notify")
-
 
 def check_stacks(stage: Stage) -> Iterator[Check]:
-    """Whether the last deployment of each stack succeeded."""
+    """Check that the last deployment of each stack succeeded."""
     for part in PARTS:
         stack = stage.stack(part)
         if stack.is_settled:
@@ -26,7 +25,7 @@ def check_stacks(stage: Stage) -> Iterator[Check]:
 
 
 def check_archive(stage: Stage) -> Iterator[Check]:
-    """Whether the archive of the event bus takes every event, and keeps it as long as stages.toml says."""
+    """Check that the archive of the event bus contains all events, with the retention of stages.toml."""
     name = "archive"
     deploy = stage.deploy_command
     archive, days = describe_archive(stage), stage.settings.archive_days
@@ -48,7 +47,7 @@ def check_archive(stage: Stage) -> Iterator[Check]:
 
 
 def check_mappings(stage: Stage) -> Iterator[Check]:
-    """Whether each queue has a function that polls it and reports the failures of a batch one by one."""
+    """Check that each queue has a function that polls it with partial batch responses."""
     lambda_, sqs = stage.client("lambda"), stage.client("sqs")
     wrong = {}
     queues = {name: url for name, url in stage.queues.items() if name.endswith("Queue")}
@@ -69,19 +68,19 @@ def check_mappings(stage: Stage) -> Iterator[Check]:
 
 
 def check_recipients(stage: Stage) -> Iterator[Check]:
-    """Whether somebody gets the alarms of each severity, and has confirmed it."""
-    for severity in _RECIPIENTS:
+    """Check that the alarms of each severity have recipients with confirmed subscriptions."""
+    for severity in SEVERITIES:
         yield _check_topic(stage, severity)
 
 
-def _check_topic(stage: Stage, severity: str) -> Check:
+def _check_topic(stage: Stage, severity: Severity) -> Check:
     name = f"recipients of {severity} alarms"
     topic = stage.output("pipeline", f"{severity.capitalize()}TopicArn")
     pages = stage.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     subscriptions = list(pages.search("Subscriptions[]"))
     pending = [each["Endpoint"] for each in subscriptions if each["SubscriptionArn"] == "PendingConfirmation"]
     confirmed = [each["Endpoint"] for each in subscriptions if each["SubscriptionArn"].startswith("arn:")]
-    wanted: tuple[str, ...] = getattr(stage.settings, f"{severity}_emails")
+    wanted, _ = stage.settings.recipients(severity)
     gone = [email for email in wanted if email not in {*pending, *confirmed}]
     subscribe = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint"
     if pending or gone:
@@ -93,11 +92,11 @@ def _check_topic(stage: Stage, severity: str) -> Check:
         return ok(name, f"{len(confirmed)} confirmed")
     if stage.settings.runs_on_emulator:
         return ok(name, "none, on the emulator")
-    return warning(name, "none: these alarms reach nobody", f"Set {severity}_emails in stages.toml, then deploy.")
+    return warning(name, "none: these alarms have no recipient", f"Set {severity}_emails in stages.toml, then deploy.")
 
 
 def _left_out(stage: Stage, archive: "DescribeArchiveResponseTypeDef") -> list[str]:
-    """The events that the pattern of `archive` does not match, by EventBridge's own judgement."""
+    """The events that the pattern of `archive` does not match, as evaluated by EventBridge."""
     pattern = archive.get("EventPattern")
     if not pattern:
         return []
@@ -114,7 +113,7 @@ def _left_out(stage: Stage, archive: "DescribeArchiveResponseTypeDef") -> list[s
 
 
 def _event(account: str, source: str, event_name: str) -> dict[str, Any]:
-    """An event as EventBridge sees it. Source: EventBridge API reference, "TestEventPattern"."""
+    """An event in the format of EventBridge. Source: EventBridge API reference, "TestEventPattern"."""
     return {
         "version": "0",
         "id": "17793124-05d4-b198-2fde-7ededc63b103",

@@ -13,7 +13,7 @@ from ops.aws_errors import explain
 
 
 class Result(StrEnum):
-    """How a check ended. Only `FAILED` makes the command fail."""
+    """The result of a check. Only `FAILED` makes the command fail."""
 
     OK = "OK"
     WARNING = "WARNING"
@@ -25,7 +25,7 @@ _STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAILED: "bold re
 
 @dataclass(frozen=True)
 class Check:
-    """A check: its name, its result, what was found, and what to do about it where it is not OK."""
+    """A check: its name, its result, what was found, and where it is not OK, what to do."""
 
     name: str
     result: Result
@@ -39,7 +39,7 @@ def ok(name: str, found: str) -> Check:
 
 
 def warning(name: str, found: str, cure: str) -> Check:
-    """A check that passed, about which somebody should know something."""
+    """A check that passed with a warning."""
     return Check(name, Result.WARNING, found, cure)
 
 
@@ -49,7 +49,7 @@ def failed(name: str, found: str, cure: str) -> Check:
 
 
 def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]:
-    """The checks of `checks`; where AWS refuses a request, a failed check `name`, so that the others still run."""
+    """Yield the checks of `checks`; where an AWS request fails, yield a failed check `name` instead of the error."""
     try:
         yield from checks()
     except (BotoCoreError, ClientError) as error:
@@ -67,6 +67,6 @@ def checks_table(checks: Iterable[Check], *, title: str) -> Table:
 
 
 def what_to_do(checks: Iterable[Check]) -> str:
-    """What to do about the checks that are not OK. Not in the table, which would break the commands at its width."""
+    """What to do about the checks that are not OK. Not in the table, which would wrap the commands."""
     advice = [f"{check.result}: {check.name}\n{indent(check.cure, '    ')}" for check in checks if check.cure]
     return "\n".join(advice) or "Every check passed."

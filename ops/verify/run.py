@@ -1,4 +1,4 @@
-"""The order of the checks, and what others see of them."""
+"""Runs the checks in order, and says what other consumers see of them."""
 
 import time
 import uuid
@@ -21,13 +21,13 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the operator asks for.
+    """The options of `ops verify`.
 
     Attributes:
         timeout_seconds: how long to wait for events to arrive.
-        again_after_seconds: when to repeat a small round; `None` for never.
-        root_account_id: the root account that the events name; `None` for the stage's first.
-        alarms: set an alarm of each severity off, and back.
+        again_after_seconds: the pause before a small round is repeated; `None` for no repetition.
+        root_account_id: the root account of the events; `None` for the first of the stage.
+        alarms: whether to trigger and reset an alarm of each severity.
     """
 
     timeout_seconds: float = 180
@@ -37,7 +37,7 @@ class Options:
 
 
 def verify(stage: Stage, options: Options, *, report: Report) -> Iterator[Check]:
-    """Check the stage, one thing after the other; `report` is called with each step.
+    """Yield the checks of the stage; `report` is called with each step.
 
     Raises:
         OperatorError: a stack is missing, or the root account is of a shard whose events the stage drops.
@@ -60,10 +60,10 @@ def verify(stage: Stage, options: Options, *, report: Report) -> Iterator[Check]
 
 
 def reserved_keys(stage: Stage, options: Options) -> ReservedKeys:
-    """The reserved ids on the shard of the stage's school.
+    """The reserved ids on the shard of the school.
 
     Raises:
-        OperatorError: the root account is no id, or of a shard whose events the stage drops.
+        OperatorError: the root account is not an id, or of a shard whose events the stage drops.
     """
     schools = stage.settings.root_account_ids
     root_account_id = options.root_account_id or (schools[0] if schools else str(IDS_PER_SHARD + 1))
@@ -91,7 +91,7 @@ def aftermath(stage: Stage, options: Options) -> str:
 
 
 def _check_delivery(stage: Stage, keys: ReservedKeys, options: Options, report: Report) -> Iterator[Check]:
-    """A round of all six events; whatever becomes of it, its enrollments end as deleted."""
+    """Check a round of all six events. Its enrollments are deleted at the end, even where a check fails."""
     wait = {"timeout_seconds": options.timeout_seconds}
     now = _new_round(stage, keys)
     opening, closing = now.opening(), now.closing()
@@ -124,7 +124,7 @@ def _check_again(stage: Stage, keys: ReservedKeys, options: Options) -> Iterator
 
 
 def _new_round(stage: Stage, keys: ReservedKeys) -> Round:
-    """A round that is newer than every earlier one, even one from a machine whose clock is ahead."""
+    """A round that is newer than all earlier rounds, even those of a machine whose clock is ahead."""
     times = [datetime.now(UTC)]
     for enrollment in map(stage.reader.enrollment, keys.enrollments):
         known = (enrollment.enrollment_event_time, enrollment.state_event_time) if enrollment else ()

@@ -1,6 +1,6 @@
-"""The synthetic events: ordinary Canvas events of reserved ids, marked by their producer.
+"""Synthetic events: ordinary Canvas events with reserved ids, marked by their producer.
 
-The ids are the last of the shard's range: Canvas numbers from 1, so it cannot use them (docs/data-model.md).
+The ids are the last of the shard. Canvas numbers from 1, so it cannot use them (docs/data-model.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,9 @@ from typing import Any
 
 from functions.canvas.fields import format_timestamp
 from functions.canvas.ids import IDS_PER_SHARD, shard_of
+from functions.routes import PROJECT
 
-PRODUCER = "canvas-live-state-verify"
+PRODUCER = f"{PROJECT}-verify"
 """`metadata.producer` of every synthetic event, by which a consumer can skip it."""
 
 INVALID_EVENT_NAME = "sis_batch_updated"
@@ -28,7 +29,7 @@ class ReservedKeys:
     """The reserved ids of the shard of `root_account_id`.
 
     Attributes:
-        root_account_id: the root account that the events name.
+        root_account_id: the root account of the events.
     """
 
     root_account_id: str
@@ -45,18 +46,18 @@ class ReservedKeys:
 
     @property
     def last(self) -> str:
-        """The last id of the shard: that of the reserved course, section and account, too."""
+        """The last id of the shard: also that of the reserved course, section and account."""
         return str(shard_of(self.root_account_id) * IDS_PER_SHARD + _LAST_LOCAL_ID)
 
     @property
     def enrollments(self) -> tuple[str, str]:
-        """Both enrollments. Each has the user of the same id."""
+        """Both enrollments. The user of each has the same id."""
         return self.updated, self.created
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What an item must hold because the function of `event_name` wrote it.
+    """What an item must contain once the function of `event_name` has written it.
 
     Attributes:
         enrollment_id: the enrollment, `None` for the import.
@@ -70,7 +71,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Events, in the order in which they are sent, and what the tables must hold afterwards."""
+    """Events, in the order in which they are sent, and what the tables must contain afterwards."""
 
     events: Sequence[Event]
     proofs: Sequence[Proof]
@@ -78,7 +79,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Round:
-    """The events of one run. Later times are newer than everything an earlier run wrote.
+    """The events of one run, which are newer than those of earlier runs.
 
     Attributes:
         begin: the time of the first event; the others follow a millisecond apart.
@@ -90,7 +91,7 @@ class Round:
     run_id: str
 
     def opening(self) -> Delivery:
-        """All six kinds, backwards and every second one twice. Each function writes something that no other does."""
+        """Events of all six types, in reverse order, every second one twice. Each function must write an item."""
         updated, created = self.keys.enrollments
         events = [
             self._enrollment("enrollment_created", updated, 0, "invited"),
@@ -107,13 +108,13 @@ class Round:
         return Delivery([*events[::-1], *events[::2]], [*self._proofs(1, "active"), *self._import_proofs(times)])
 
     def invalid(self) -> Event:
-        """An event that can never succeed: an import that cannot be attributed to a school."""
+        """An event that can never succeed: an import without a root account."""
         event = self._import(INVALID_EVENT_NAME, 3, "imported")
         del event["metadata"]["root_account_id"]
         return event
 
     def closing(self) -> Delivery:
-        """Both enrollments end as deleted, whether the opening arrived or not."""
+        """Events that delete both enrollments, whether the opening arrived or not."""
         events, proofs = [], []
         for enrollment_id in self.keys.enrollments:
             events.append(self._enrollment("enrollment_updated", enrollment_id, 4, "deleted"))
@@ -122,7 +123,7 @@ class Round:
         return Delivery(events, proofs)
 
     def small(self) -> Delivery:
-        """One event of each kind; the enrollments stay deleted."""
+        """One event of each type. The enrollments stay deleted."""
         events = [
             *self._newest(1, "deleted"),
             self._import("sis_batch_created", 0, "initializing"),
@@ -136,7 +137,7 @@ class Round:
         return self.begin + timedelta(milliseconds=tick)
 
     def _newest(self, tick: int, state: str) -> list[Event]:
-        """The newest events of both families, of one enrollment as updated, of the other as created."""
+        """The newest events of both families: `*_updated` of one enrollment, `*_created` of the other."""
         return [
             self._enrollment("enrollment_updated", self.keys.updated, tick, state),
             self._enrollment_state("enrollment_state_updated", self.keys.updated, tick, state),
@@ -158,7 +159,7 @@ class Round:
         ]
 
     def _import_proofs(self, times: dict[str, int]) -> list[Proof]:
-        """The timeline: what `sis_batch_created` wrote, and what `sis_batch_updated` did."""
+        """The parts of the timeline that `sis_batch_created` and `sis_batch_updated` write."""
         entered = {f"{state}_at": self.at(tick) for state, tick in times.items()}
         created = {"initializing_at": entered.pop("initializing_at")}
         return [

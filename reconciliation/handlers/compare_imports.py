@@ -1,4 +1,4 @@
-"""Handler that compares recent SIS imports, and those that are unfinished in our table, with Canvas."""
+"""Handler that compares recent SIS imports, and those that are unfinished in the table, with Canvas."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -12,9 +12,9 @@ from reconciliation.step import RunState, step
 
 @step
 def handler(payload: RunState, _context: LambdaContext) -> dict[str, Any]:
-    """Record what the run corrected, as its files say: a repeated step changes no count in them.
+    """Record the counts of the report, and return the report.
 
-    Of a dry run nothing is recorded: the run that follows it would count the same again.
+    Nothing is recorded of a dry run: the next run counts the same items.
     """
     report = Report.from_dict(RunFiles(payload["run"]).read_json(REPORT))
     if not report.dry_run:

@@ -1,4 +1,4 @@
-"""Handler that judges the rows that differ, once the as-of times are known, and writes corrections and the report."""
+"""Handler that judges the candidates, once the as-of times are known, and writes corrections and the report."""
 
 import json
 from collections import Counter
@@ -11,13 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.runtime import setting
 from reconciliation.as_of import as_of
 from reconciliation.comparison import Candidate
+from reconciliation.judgement import Result, User, judge
 from reconciliation.names_file import forget_names, names_of_run
 from reconciliation.report import Counts
 from reconciliation.rows import FAMILY_OF, CanvasTable
 from reconciliation.run_files import COMPARED, CORRECTIONS, DECIDED, IMPORTS, JOBS, REPORT, Lines, RunFiles
 from reconciliation.step import RunState, must_hand_on, now, step
 from reconciliation.summary import refuse_contradiction, refuse_too_many, report_of, sum_counts
-from reconciliation.verdict import Result, User, judge
 
 Lookup = Callable[[str], User | None]
 
@@ -25,16 +25,16 @@ _LINES = ".jsonl.gz"
 
 
 class Progress(TypedDict):
-    """How far the files of a run are decided.
+    """The progress of the step.
 
     Attributes:
-        now: when the first of them was: a version after it cannot be right.
-        at: by table of Canvas Data 2, until when the lake says that the result is complete.
-        as_of: by table of Canvas Data 2, a time such that every change announced until then is in the result.
+        now: when the step began; later versions are invalid.
+        at: by table of Canvas Data 2, the time until which the lake reports the result as complete.
+        as_of: by table of Canvas Data 2, the as-of time of the result.
         next: the number of the next file.
-        done: whether all are decided.
-        corrections: of the whole run, once all are decided.
-        files: how many files of corrections there are, once all are decided.
+        done: whether all files are decided.
+        corrections: the number of corrections of the run, once all files are decided.
+        files: the number of files of corrections, once all files are decided.
     """
 
     now: str
@@ -47,14 +47,14 @@ class Progress(TypedDict):
 
 
 class DecideState(RunState, total=False):
-    """The run's state, and how far it is decided."""
+    """The state of the run, with the progress of this step."""
 
     decide: Progress
 
 
 @step
 def handler(payload: DecideState, context: LambdaContext) -> DecideState:
-    """Decide files from `decide.next` on, for as long as the invocation has time; after the last, report.
+    """Decide files from `decide.next` on, until the invocation runs out of time; after the last, write the report.
 
     It raises LakeContradicts and TooManyCorrections after the report was written.
     """
@@ -82,7 +82,7 @@ def handler(payload: DecideState, context: LambdaContext) -> DecideState:
 
 
 def _begin(files: RunFiles, compared: Sequence[str], *, at: Mapping[CanvasTable, str]) -> Progress:
-    """Know the as-of times: from the newest stamp of each table, over all of its files."""
+    """Compute the as-of time of each table from the newest stamp in its files."""
     newest: dict[CanvasTable, str | None] = dict.fromkeys(at)
     for name, header in zip(compared, files.read_headers(compared), strict=True):
         table = _table_of(name)
@@ -110,7 +110,7 @@ def _result(run: RunState, progress: Progress, table: CanvasTable) -> Result:
 
 
 def _decide(files: RunFiles, name: str, result: Result, lookup: Lookup | None, *, publishes: bool) -> None:
-    """Judge the candidates of the file `name`; write the counts of its rows, and the corrections."""
+    """Judge the candidates of the file `name`; write its counts and corrections."""
     lines = files.read_lines(name)
     header = json.loads(next(lines))
     counts = Counts(rows=header["rows"], verdicts=Counter(header["verdicts"]))
@@ -131,7 +131,7 @@ def _decide(files: RunFiles, name: str, result: Result, lookup: Lookup | None, *
 
 
 def _take_over_imports(files: RunFiles, *, publishes: bool) -> None:
-    """Imports are judged where they are compared: their times are those of the answer."""
+    """Copy the counts and corrections of imports, which were judged when they were compared."""
     lines = files.read_lines(IMPORTS)
     counts = json.loads(next(lines))
     corrections = Lines()
@@ -143,7 +143,7 @@ def _take_over_imports(files: RunFiles, *, publishes: bool) -> None:
 
 
 def _report(files: RunFiles, run: RunState, progress: Progress) -> int:
-    """Write the report; refuse a result that nobody expects. The number of corrections."""
+    """Write the report, check the result, and return the number of corrections."""
     counts = sum_counts(files)
     report = report_of(run, counts, at=progress["at"], as_of=progress["as_of"])
     files.write_json(REPORT, report.to_dict())

@@ -1,4 +1,4 @@
-"""Handler that asks whether the results of a run are complete, and lists their parts when they are."""
+"""Handler that checks whether the results of a run are complete, and then lists their parts."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -12,17 +12,17 @@ from reconciliation.rows import FAMILY_OF
 from reconciliation.run_files import JOBS, PARTS, RunFiles
 from reconciliation.step import RunState, step
 
-_HOURS = 6
+_LONGEST_HOURS = 6
 
 
 @step
 def handler(payload: RunState, _context: LambdaContext) -> dict[str, Any]:
-    """Add to the run's state whether its results are `complete`."""
+    """Add `complete` to the state of the run: whether its results are."""
     results = asyncio.run(_results(payload["jobs"]))
     missing = [table for table, result in results.items() if result is None]
-    if missing and datetime.now(UTC) - datetime.fromisoformat(payload["started_at"]) > timedelta(hours=_HOURS):
+    if missing and datetime.now(UTC) - datetime.fromisoformat(payload["started_at"]) > timedelta(hours=_LONGEST_HOURS):
         raise JobsTimedOut(
-            f"Canvas Data 2 has not made the result of {', '.join(missing)} in {_HOURS} hours. "
+            f"Canvas Data 2 has not made the result of {', '.join(missing)} in {_LONGEST_HOURS} hours. "
             f"The next run of the schedule tries again; or, later: ops reconcile {STAGE_OPTION}"
         )
     complete = {table: result for table, result in results.items() if result is not None}

@@ -1,4 +1,4 @@
-"""Handler that publishes one file of corrections, from a line on, no faster than live events allow."""
+"""Handler that publishes one file of corrections, at a limited rate, and pauses while the queues are full."""
 
 from itertools import islice
 from typing import TypedDict
@@ -14,7 +14,7 @@ from reconciliation.step import must_hand_on, step
 
 
 class FileState(TypedDict):
-    """How far one file of corrections is published."""
+    """The next line of a file of corrections."""
 
     run: str
     key: str
@@ -22,7 +22,7 @@ class FileState(TypedDict):
 
 
 class FileProgress(FileState):
-    """How far one file is published now, and whether to wait before it goes on."""
+    """The next line after an invocation, and whether to wait before it is published."""
 
     done: bool
     wait: bool
@@ -30,7 +30,7 @@ class FileProgress(FileState):
 
 @step
 def handler(payload: FileState, context: LambdaContext) -> FileProgress:
-    """Publish the file's lines from `line` on, for as long as the invocation has time."""
+    """Publish the lines of a file from `line` on, until the invocation runs out of time."""
     run, key, line = payload["run"], payload["key"], payload["line"]
     if _queued() > int(setting("QUEUE_DEPTH_LIMIT")):
         return {"run": run, "key": key, "line": line, "done": False, "wait": True}
@@ -45,7 +45,7 @@ def handler(payload: FileState, context: LambdaContext) -> FileProgress:
 
 
 def _queued() -> int:
-    """How many messages wait in the queues that corrections share with live events."""
+    """The approximate number of visible messages in the queues that corrections share with live events."""
     name = "ApproximateNumberOfMessages"
     return sum(
         int(aws_client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])

@@ -1,4 +1,4 @@
-"""Handler of the first step: refuses a run that would overlap another, numbers it, and orders its results."""
+"""Handler of the first step: rejects a run that overlaps another, numbers it, and starts its jobs."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,26 +12,25 @@ from reconciliation.aws import aws_client
 from reconciliation.canvas_data import canvas_data
 from reconciliation.failure import STAGE_OPTION, PredecessorStillRuns, UnknownRun
 from reconciliation.report import Report
+from reconciliation.rows import FAMILY_OF
 from reconciliation.run_files import REPORT, RunFiles
 from reconciliation.step import RunState, step
-
-_TABLES = ("enrollments", "enrollment_states")
 
 
 @step
 def handler(payload: dict[str, Any], _context: LambdaContext) -> RunState:
-    """Start the jobs of a run; what its steps hand on."""
+    """Start the jobs of a run, and return its state."""
     run, options = payload["run"], payload["input"]
     full = bool(options.get("full"))
     _refuse_overlap(payload["state_machine"], run, datetime.fromisoformat(payload["started_at"]))
     forced = options.get("force")
     limit_of = _corrections_of(forced) if forced else None
     if full:
-        jobs = asyncio.run(_order((*_TABLES, "users"), since=None))
+        jobs = asyncio.run(_start_jobs((*FAMILY_OF, "users"), since=None))
     else:
-        # From the run's own start: a repeated step makes the same query, and is given the same job.
+        # Counted from the start of the run, so that a repeated step makes the same query and gets the same job.
         since = datetime.fromisoformat(payload["started_at"]) - timedelta(days=float(setting("WINDOW_DAYS")))
-        jobs = asyncio.run(_order(_TABLES, since=since.replace(microsecond=0)))
+        jobs = asyncio.run(_start_jobs(tuple(FAMILY_OF), since=since.replace(microsecond=0)))
     return {
         "run": run,
         "number": _next_number(run),
@@ -45,7 +44,7 @@ def handler(payload: dict[str, Any], _context: LambdaContext) -> RunState:
 
 
 def _refuse_overlap(state_machine: str, run: str, started_at: datetime) -> None:
-    """Refuse `run` while one that started before it is running. Both would be right, and twice the work."""
+    """Reject `run` while an earlier run is running, since both would do the same work."""
     pages = aws_client("stepfunctions").get_paginator("list_executions")
     running = pages.paginate(stateMachineArn=state_machine, statusFilter="RUNNING").search("executions[]")
     for execution in running:
@@ -68,12 +67,12 @@ def _corrections_of(run: str) -> int:
 
 
 def _next_number(run: str) -> int:
-    """A number that no other run has: each value of the parameter has its version."""
+    """A unique number of the run: the version of the parameter to which its name is written."""
     name = setting("RUN_NUMBER_PARAMETER")
     number: int = aws_client("ssm").put_parameter(Name=name, Value=run, Type="String", Overwrite=True)["Version"]
     return number
 
 
-async def _order(tables: Sequence[str], *, since: datetime | None) -> dict[str, str]:
+async def _start_jobs(tables: Sequence[str], *, since: datetime | None) -> dict[str, str]:
     async with canvas_data() as canvas:
         return {table: await canvas.query_table(table, since=since) for table in tables}

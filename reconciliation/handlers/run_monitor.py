@@ -1,4 +1,4 @@
-"""Handler of the run monitor: for how many hours no run has compared the tables with Canvas, hourly."""
+"""Handler of the run monitor: records every hour how long ago the tables were compared with Canvas."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +11,12 @@ from reconciliation.family_metrics import record_hours_since_run
 from reconciliation.step import step
 
 DRY_RUN_PREFIX = "dry-run-"
-"""Of the names of executions that published nothing, whatever they found."""
+"""Prefix of the names of executions that publish nothing, and do not count."""
 
 
 @step
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
-    """Record the hours since the newest run that succeeded began; since the deployment, where none has."""
+    """Record the hours since the start of the last run that succeeded, or since the deployment."""
     record_hours_since_run((datetime.now(UTC) - _compared_at()) / timedelta(hours=1))
 
 

@@ -1,6 +1,6 @@
-"""Handler that asks Canvas, hourly, about each import that is unfinished in our table, and corrects those that ended.
+"""Handler that looks up the unfinished imports of the table in Canvas, hourly, and corrects those that have changed.
 
-Canvas announces neither `aborted` nor `cleanup_batch`.
+Canvas sends no event for `aborted` and `cleanup_batch`.
 """
 
 import time
@@ -14,19 +14,19 @@ from functions.runtime import logger, setting
 from reconciliation.canvas_rest import ImportOnPage, canvas_rest
 from reconciliation.correction import Correction
 from reconciliation.family_metrics import record_family
+from reconciliation.judgement import Judgement
 from reconciliation.publishing import RateLimit, publish
 from reconciliation.sis_batches import judge_imports, unfinished_imports
 from reconciliation.step import must_hand_on, now, step
-from reconciliation.verdict import Judgement
 
 _PER_SECOND = 10.0
 
 
 @step
 def handler(_event: dict[str, Any], context: LambdaContext) -> None:
-    """Publish a correction of each import of which Canvas says something newer. What has no time is asked next hour."""
+    """Publish a correction of each import that is newer in Canvas, until the invocation runs out of time."""
     verdicts: Counter[str] = Counter()
-    # Not the number of a run, and another each second.
+    # In place of the number of a run: it differs each second.
     judgements = judge_imports(_found(context), number=int(time.time()), now=now())
     corrected = sum(publish(_corrections(judgements, verdicts), setting("EVENT_BUS"), RateLimit(_PER_SECOND)))
     record_family("import", {"Corrected": corrected})

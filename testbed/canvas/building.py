@@ -1,4 +1,4 @@
-"""Builds a school of some thousand enrollments whose events lie weeks in the past."""
+"""Builds a school of some thousand enrollments, all changed more than two weeks ago."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,15 +21,15 @@ _IMPORTS = 24
 
 
 def school_of(enrollments: int = 5_000, *, seed: int = 7, now: datetime | None = None) -> School:
-    """A school with `enrollments` enrollments of every role and state, the same for the same `seed` and `now`.
+    """Build a school with enrollments of every role and state, deterministic for the same `seed` and `now`.
 
-    Its clock is at `now`: by default a day before the real time, so that a day is left for what happens next. It
-    enrolled users 120 to 60 days before, changed enrollments until 16 days and imported files until 15 days before, and
-    has been in use, which announces nothing, until five minutes before. All of its events are in `announcements`.
+    Its clock is at `now`: by default a day before the real time, so that one more day can be simulated. Users were
+    enrolled 120 to 60 days before `now`, and enrollments changed until 16 days and files imported until 15 days before.
+    Users were active, which sends no events, until five minutes before. `announcements` has all events.
     """
     now = now or datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     school = School(now - _BEGINNING, seed=seed)
-    random = Random(seed)  # noqa: S311 - a model, not a secret
+    random = Random(seed)
     _enroll_users(school, random, enrollments, until=now - _END_OF_ENROLLING)
     _age_states(school, random)
     _change_enrollments(school, random, until=now - _END_OF_CHANGES)
@@ -42,7 +42,7 @@ def school_of(enrollments: int = 5_000, *, seed: int = 7, now: datetime | None =
 
 
 def use_school(school: School, random: Random, *, since: datetime, until: datetime) -> None:
-    """Users are active, at even intervals from `since` to `until`: a tenth of the active enrollments, at least one."""
+    """Use a tenth of the active enrollments, at least one, at even intervals from `since` to `until`."""
     active = [enrollment.id for enrollment in school.enrollments.rows() if enrollment.workflow_state == "active"]
     used = random.sample(active, k=min(len(active), len(active) // 10 + 1))
     for number, enrollment_id in enumerate(used, start=1):
@@ -68,7 +68,7 @@ def _enroll_users(school: School, random: Random, count: int, *, until: datetime
             case 0 | 1:
                 role = "TeacherEnrollment" if place == 0 else "TaEnrollment"
                 school.enroll(random.choice(users), section, role=role, limited=place == 1)
-            case 2 if random.random() < 0.2:  # noqa: PLR2004
+            case 2 if random.random() < 0.2:
                 school.enroll_test_student(section)
             case 3 | 4:
                 observed = random.choice([*students, None])
@@ -82,7 +82,7 @@ def _enroll_users(school: School, random: Random, count: int, *, until: datetime
 
 
 def _add_course(school: School, random: Random) -> list[int]:
-    """Most courses have no dates; some have begun, a few will begin or have ended. Returns the sections."""
+    """Add a course with 1 to 3 sections, and return these. One course in three has no dates."""
     start, end = random.choice(((None, None), (None, None), (-1, 10), (-1, None), (9, 11), (-3, -1)))
     course_id = school.add_course(
         f"Course {len(school.courses.history) + 1}",
@@ -93,7 +93,7 @@ def _add_course(school: School, random: Random) -> list[int]:
 
 
 def _age_states(school: School, random: Random) -> None:
-    """Leave some states as they were before 2019, when Canvas began to stamp them."""
+    """Remove the stamp of one state in twenty: Canvas has stamped states since 2019."""
     states = list(school.enrollment_states.rows())
     for state in random.sample(states, k=len(states) // 20):
         school.enrollment_states.commit(state.enrollment_id, replace(state, updated_at=None), school.now)

@@ -1,4 +1,4 @@
-"""Client of the double's control API. Standard library only."""
+"""Client of the control API of the test double. Standard library only."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _TIMEOUT_SECONDS = 60
 
 
 class Member(TypedDict):
-    """One line of a roster, with global ids."""
+    """One enrollment in a roster, with global ids."""
 
     enrollment_id: str
     user_id: str
@@ -23,7 +23,7 @@ class Member(TypedDict):
 
 
 class CourseRoster(TypedDict):
-    """A course as Canvas has it now, deleted enrollments included."""
+    """A course in Canvas, deleted enrollments included."""
 
     course_id: str
     name: str
@@ -32,14 +32,14 @@ class CourseRoster(TypedDict):
 
 
 class LakeTimes(TypedDict):
-    """The school's time and the time that Canvas Data 2 says of its enrollments, in the stored form of timestamps."""
+    """Simulated time, and `at` of the table `enrollments` of Canvas Data 2, both in the stored form."""
 
     now: str
     at: str
 
 
 class Summary(LakeTimes):
-    """Counts of rows by state, and of the events announced so far."""
+    """Counts of rows by state, and of events."""
 
     root_account_id: str
     enrollments: dict[str, int]
@@ -52,45 +52,45 @@ class Summary(LakeTimes):
 
 @dataclass(frozen=True)
 class Control:
-    """A double of Canvas that runs as a process, by its base URL.
+    """Client of a test double that runs as a process, by its base URL.
 
-    Every method raises `urllib.error.URLError` where the double does not answer or refuses.
+    Every method raises `urllib.error.URLError` where the request fails.
     """
 
     url: str
 
     @classmethod
     def of(cls, state_file: Path) -> "Control":
-        """The double that wrote `state_file`."""
+        """Connect to the test double that wrote `state_file`."""
         return cls(json.loads(state_file.read_text())["url"])
 
     def summary(self) -> Summary:
-        """What the school has."""
+        """Count rows and events."""
         summary: Summary = self._call("GET", "summary")
         return summary
 
     def course(self, course_id: str | None = None) -> CourseRoster:
-        """The true roster of a course; of the one with the most active enrollments where none is named."""
+        """Roster of a course in Canvas; by default, of the course with the most active enrollments."""
         roster: CourseRoster = self._call("GET", f"course?course_id={course_id}" if course_id else "course")
         return roster
 
     def delete_course(self, course_id: str) -> int:
-        """Delete a course, which Canvas does not announce; returns the number of its enrollments that were deleted."""
+        """Delete a course, which sends no events, and return the number of enrollments that this deleted."""
         deleted: int = self._call("POST", "delete-course", {"course_id": course_id})["deleted"]
         return deleted
 
     def advance(self, hours: float) -> LakeTimes:
-        """Use the school for some hours, not beyond the real time, and load everything into Canvas Data 2."""
+        """Advance the clock, at most to the real time, with users active, and load Canvas Data 2."""
         times: LakeTimes = self._call("POST", "advance", {"hours": hours})
         return times
 
     def take_events(self, limit: int | None = None) -> list[dict[str, Any]]:
-        """Announced events, oldest first, each given out once."""
+        """Take new events, oldest first. Each is returned once."""
         events: list[dict[str, Any]] = self._call("POST", "events", {"limit": limit})["events"]
         return events
 
     def switch_on(self, kind: FaultKind, *, times: int | None = 1, where: str = "") -> None:
-        """Let the next `times` requests whose `METHOD /path?query` contains `where` fail; `None`: until cleared."""
+        """Make the next `times` requests whose `METHOD /path?query` contains `where` fail; `None`: until cleared."""
         self._call("POST", "faults", {"kind": kind, "times": times, "where": where})
 
     def clear_faults(self) -> None:
@@ -99,6 +99,6 @@ class Control:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self.url}/control/{path}", data, {"Content-Type": "application/json"}, method=method)  # noqa: S310
-        with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - the URL is the double's
+        request = Request(f"{self.url}/control/{path}", data, {"Content-Type": "application/json"}, method=method)
+        with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
             return json.load(response)

@@ -1,4 +1,4 @@
-"""The double's own API under /control: what a demo changes in the school, and what it asks about it."""
+"""Control API of the test double, under /control: changes the school and reports its rows."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -15,16 +15,16 @@ from testbed.canvas.school import School
 
 
 class ControlApi:
-    """The routes of the control API. It needs no credentials: the double listens on 127.0.0.1 only."""
+    """Routes of the control API. It needs no credentials: the server listens on 127.0.0.1 only."""
 
     def __init__(self, school: School, lake: Lake, faults: Faults) -> None:
         self._school = school
         self._lake = lake
         self._faults = faults
-        self._random = Random(7)  # noqa: S311 - a model, not a secret
+        self._random = Random(7)
 
     def routes(self) -> list[web.RouteDef]:
-        """Every route, for the application."""
+        """All routes, for the application."""
         return [
             web.get("/control/summary", self._summary),
             web.get("/control/course", self._course),
@@ -51,7 +51,7 @@ class ControlApi:
         return web.json_response(summary)
 
     async def _course(self, request: web.Request) -> web.Response:
-        """The true roster of a course, of one with the most active students where none is named."""
+        """Roster of a course; by default, of the course with the most active enrollments."""
         school = self._school
         if "course_id" in request.query:
             course_id = school.row_id(request.query["course_id"])
@@ -83,7 +83,6 @@ class ControlApi:
         }
 
     async def _delete_course(self, request: web.Request) -> web.Response:
-        """Delete one course: silent, and its enrollments are not stamped."""
         course_id = self._school.row_id((await request.json())["course_id"])
         if course_id not in self._school.courses:
             return web.json_response({"error": "There is no such course."}, status=404)
@@ -92,7 +91,7 @@ class ControlApi:
         return web.json_response({"deleted": len(changed)})
 
     async def _advance(self, request: web.Request) -> web.Response:
-        """Let the school be in use for some hours, not beyond the real time, and load the lake up to then."""
+        """Use the school until then, and load Canvas Data 2 every 4 hours and in the end."""
         hours: float = (await request.json())["hours"]
         until = max(self._school.now, min(datetime.now(UTC), self._school.now + timedelta(hours=hours)))
         while self._school.now + REFRESH < until:
@@ -107,7 +106,6 @@ class ControlApi:
         self._lake.load()
 
     async def _events(self, request: web.Request) -> web.Response:
-        """Take announced events, oldest first; each is given out once."""
         limit = (await request.json()).get("limit") if request.can_read_body else None
         return web.json_response({"events": self._school.take_events(limit)})
 

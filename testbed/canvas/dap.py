@@ -1,4 +1,4 @@
-"""Answers as the Data Access Platform (DAP) does: login, jobs, objects and the files behind pre-signed URLs.
+"""Test double of the Data Access Platform (DAP): login, jobs, objects and the files behind pre-signed URLs.
 
 Source: instructure-dap-client 2.3.1, `dap/api.py`, `dap_types.py` and `dap_error.py`.
 """
@@ -31,7 +31,7 @@ Query = tuple[tuple[str, str], ...]
 
 @dataclass
 class Job:
-    """A query of one table, and its result as it was when the query came. It lives 24 h of the school's time."""
+    """A query of one table, with its result as of the first request. It expires after 24 hours of simulated time."""
 
     id: str
     created_at: datetime
@@ -41,13 +41,13 @@ class Job:
     outcome: Literal["complete", "failed", "running"] = "complete"
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether the job can no longer be read."""
+        """Whether the job has expired at the simulated time `now`."""
         return now >= self.created_at + _JOB_LIFETIME
 
     def answer(self, now: datetime) -> dict[str, Any]:
-        """The job as it is at the school's time `now`: waiting, running, then complete or failed.
+        """JSON of the job at the simulated time `now`: waiting, running, then complete or failed.
 
-        What is left of its life is told by the real clock, with which the client compares it.
+        `expires_at` is a real time, since the client compares it with the real clock.
         """
         expires_at = datetime.now(UTC) + (self.created_at + _JOB_LIFETIME - now)
         head = {"id": self.id, "expires_at": expires_at.isoformat()}
@@ -60,16 +60,16 @@ class Job:
 
 
 class DataAccessPlatform:
-    """The routes of DAP and of its object storage, answering from a lake."""
+    """Routes of DAP and of its object storage, which serve a lake."""
 
     def __init__(self, school: School, lake: Lake, faults: Faults) -> None:
         self.lake = lake
         self.earliest_since: datetime | None = None
-        """Queries since an earlier time are answered `OutOfRange` with this time."""
+        """Incremental queries since an earlier time fail with `OutOfRange`."""
         self.rows_per_part = 2_000
-        """Rows in one object of a result; a result has one object at least."""
+        """Rows per object of a result, which has at least one object."""
         self.polls = 2
-        """How often a job is asked for until it has ended; 0: at once."""
+        """Number of requests until a job has ended; 0: the first answer is the last."""
         self._faults = faults
         self._school = school
         self._jobs: dict[str, Job] = {}
@@ -77,7 +77,7 @@ class DataAccessPlatform:
         self._tokens: set[str] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        """Every route, for the application."""
+        """All routes, for the application."""
         return [
             web.post("/ids/auth/login", self._login),
             web.get("/dap/query/canvas/table", self._tables),
@@ -89,7 +89,7 @@ class DataAccessPlatform:
         ]
 
     def refuse(self, request: web.Request) -> web.Response | None:
-        """The answer to a request of DAP that is not allowed in, `None` where it is."""
+        """Error answer to an unauthorized request, `None` where it is authorized."""
         line = f"{request.method} {request.path_qs}"
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         known = request.path == "/ids/auth/login" or token in self._tokens
@@ -100,7 +100,7 @@ class DataAccessPlatform:
         return None
 
     def forget_jobs(self) -> None:
-        """Let the next query be a new job, whatever was queried before. Known jobs can still be read."""
+        """Start a new job for the next query, even if it repeats an earlier one. Existing jobs can still be read."""
         self._jobs_of.clear()
 
     async def _login(self, request: web.Request) -> web.Response:
@@ -110,7 +110,7 @@ class DataAccessPlatform:
         form = await request.post()
         if request.headers.get("Authorization") != f"Basic {credentials}" or form.get("grant_type") != _GRANT:
             return _refusal(401, "AuthenticationError", "The credentials are not valid.")
-        expiry = datetime.now(UTC) + _TOKEN_LIFETIME  # the client compares it with the real time
+        expiry = datetime.now(UTC) + _TOKEN_LIFETIME  # the client compares it with the real clock
         claims = {"sub": CLIENT_ID, "exp": int(expiry.timestamp()), "jti": str(uuid4())}
         token = ".".join((_base64url({"alg": "HS256", "typ": "JWT"}), _base64url(claims), _base64url("signature")))
         self._tokens.add(token)
@@ -137,7 +137,7 @@ class DataAccessPlatform:
         query: dict[str, str] = await request.json()
         if query.get("format") != "jsonl":
             location = {"line": 1, "column": 1, "character": 1}
-            return _refusal(400, "ValidationError", "The double knows the format jsonl only.", location=location)
+            return _refusal(400, "ValidationError", "Only the format jsonl is supported.", location=location)
         since = datetime.fromisoformat(query["since"]) if "since" in query else None
         earliest = self.earliest_since or self.lake.at(name)
         bounds = {"since": earliest.isoformat(), "until": self.lake.at(name).isoformat()}
@@ -196,7 +196,7 @@ class DataAccessPlatform:
             return web.Response(
                 status=403, text="<Error><Code>AccessDenied</Code></Error>", content_type="application/xml"
             )
-        if "Authorization" in request.headers:  # as S3: only one way of authenticating is allowed
+        if "Authorization" in request.headers:  # S3 allows one way of authentication per request
             return web.Response(status=400, text="<Error><Code>InvalidArgument</Code></Error>")
         part = self._part(request.match_info["job"], request.match_info["file"])
         if part is None:

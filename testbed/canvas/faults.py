@@ -1,4 +1,4 @@
-"""Faults of the double: what to answer wrongly, to which requests, and how often."""
+"""Faults that the test double injects into its answers."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -20,9 +20,9 @@ FaultKind = Literal[
     "gzip truncated",
     "gzip corrupt",
 ]
-"""What can go wrong.
+"""Kinds of faults, by the requests that they affect:
 
-- any request: "too many requests" (429), "server error", "disconnect" (no answer at all)
+- any request: "too many requests" (429), "server error", "disconnect" (no answer)
 - REST: "rate limit exceeded" (403 of self-hosted Canvas), "credentials refused" (401)
 - DAP: "credentials refused" (401), "invalid client" (401 to a login, in the form of OAuth 2.0, RFC 6749), "under
   maintenance" (403), "snapshots forbidden" (403), "snapshot required" (400 to an incremental query), "job fails" and
@@ -35,11 +35,10 @@ FAULT_KINDS: frozenset[str] = frozenset(get_args(FaultKind))
 
 @dataclass
 class Fault:
-    """A fault that is on.
+    """An active fault.
 
-    `times` is the number of requests that still meet it, `None` until it is cleared. Only requests whose
-    `METHOD /path?query` contains `where` meet it. `retry_after` (seconds, or any text) is the header of a 429; `status`
-    is that of a server error.
+    It affects the next `times` requests, or all where that is `None`, whose `METHOD /path?query` contains `where`.
+    `retry_after` (seconds, or any text) is the header of a 429, and `status` the code of a server error.
     """
 
     kind: FaultKind
@@ -50,21 +49,21 @@ class Fault:
 
 
 class Faults:
-    """The faults that are on."""
+    """The active faults."""
 
     def __init__(self) -> None:
         self._on: list[Fault] = []
 
     def switch_on(self, fault: Fault) -> None:
-        """Let requests meet a fault."""
+        """Activate a fault."""
         self._on.append(fault)
 
     def clear(self) -> None:
-        """Switch all faults off."""
+        """Deactivate all faults."""
         self._on.clear()
 
     def take(self, request: str, *kinds: FaultKind) -> Fault | None:
-        """The first of these faults that `request` meets, counted."""
+        """Return the first active fault of these kinds that affects `request`, and count the request."""
         for fault in self._on:
             if fault.kind in kinds and fault.where in request and fault.times != 0:
                 if fault.times is not None:

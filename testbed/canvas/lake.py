@@ -1,7 +1,7 @@
-"""What Canvas Data 2 shows of a school: tables that are loaded late, in part and out of order.
+"""Model of Canvas Data 2: tables that are loaded late, in part and out of order.
 
-Times in the lake (`at`, `meta.ts`) are times of loading: an upper bound of what a row shows. Source: technical FAQ of
-Canvas Data 2 ("assigned the time of insertion … into a table hosted by CD2") and the limits and policies of DAP.
+Its times (`at`, `meta.ts`) are load times, so a row never has a newer commit. Source: technical FAQ of Canvas Data 2
+("assigned the time of insertion … into a table hosted by CD2") and the limits and policies of DAP.
 """
 
 import json
@@ -38,7 +38,7 @@ COLUMNS_OF: Mapping[LakeTableName, tuple[str, ...]] = {
 }
 
 REFRESH = timedelta(hours=4)
-"""How often the lake is loaded. Source: DAP, limits and policies, "Data in DAP is refreshed every 4 hours"."""
+"""Load interval. Source: DAP, limits and policies, "Data in DAP is refreshed every 4 hours"."""
 
 _MARGIN_OF_A_LOAD = timedelta(milliseconds=1)
 
@@ -75,44 +75,41 @@ UNREADABLE: Mapping[str, Callable[[Record], bytes]] = {
     "empty line": lambda _: b"",
     "invalid UTF-8": lambda record: _line(record | {"meta": {"ts": "?"}}).replace(b'"?"', b'"\xff\xfe"'),
 }
-"""Ways in which a record can be unreadable, by name: from the record to the line that is served instead."""
+"""Unreadable lines by name, as functions of the original record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A version of a row, and the lake's time of loading it."""
+    """A version of a row, and its load time."""
 
     version: Version[Any]
     loaded_at: datetime
 
 
 class LakeTable:
-    """One table of the lake."""
+    """One table of Canvas Data 2."""
 
     def __init__(self, source: Table[Any]) -> None:
         self.source = source
         self.rows: dict[int, Loaded] = {}
         self.at: datetime | None = None
-        """The table's state as DAP names it: when it was loaded last."""
+        """Time of the last load, `at` in DAP."""
 
 
 class Lake:
-    """The tables of Canvas Data 2. They change only by `load`.
-
-    A missed load is a `load` that nobody calls.
-    """
+    """The tables of Canvas Data 2. Only `load` changes them."""
 
     def __init__(self, school: School, *, lag: timedelta = timedelta(hours=1), seed: int = 7) -> None:
         self.lag = lag
-        """How old the newest commit is that a load finds."""
+        """Age of the newest commit that a load includes."""
         self.disorder = timedelta(0)
-        """How much older than that a row may stay in a load, each by chance: rows are loaded out of order."""
+        """Maximum additional age, drawn for each row: rows are loaded out of order."""
         self.stalled: set[LakeTableName] = set()
-        """Tables that get no content while their `at` goes on."""
+        """Tables that get no rows, while their `at` advances."""
         self.quiet_tables_keep_at = False
-        """Whether `at` of a table without new rows stays behind. Source: README of instructure-dap-client 1.0.0."""
+        """Whether `at` of a table without new rows stays. Source: README of instructure-dap-client 1.0.0."""
         self.fraction_digits: Literal[0, 3, 6] = 3
-        """Digits of the fractions of seconds in timestamps."""
+        """Digits of fractions of seconds in timestamps."""
         self.tables: dict[LakeTableName, LakeTable] = {
             "enrollments": LakeTable(school.enrollments),
             "enrollment_states": LakeTable(school.enrollment_states),
@@ -121,15 +118,15 @@ class Lake:
             "course_sections": LakeTable(school.sections),
         }
         self._school = school
-        self._random = Random(seed)  # noqa: S311 - a model, not a secret
+        self._random = Random(seed)
         self._masks: dict[tuple[LakeTableName, int], dict[str, object]] = {}
         self._spoiled: dict[tuple[LakeTableName, int], Callable[[Record], bytes]] = {}
         self.load()
 
     def load(self, *names: LakeTableName) -> None:
-        """Load what was committed until `lag` ago into the named tables, or into all, at the school's time.
+        """Load all commits older than `lag` into the named tables, by default into all.
 
-        The first load back-dates its rows to when regular loads would have loaded them.
+        The load times of the first load are those of regular loads since the commits.
         """
         now = self._school.now
         for name in names or tuple(self.tables):
@@ -140,27 +137,27 @@ class Lake:
                 table.at = at
 
     def mask(self, name: LakeTableName, key: int, **columns: object) -> None:
-        """Show other content in a row, as `__dap_unspecified__` or `__cd2_oversized_truncated__`; none: as it is."""
+        """Serve other values in a row, such as `__dap_unspecified__`. Without `columns`, serve its own."""
         self._masks[name, key] = columns
 
     def spoil(self, name: LakeTableName, key: int, kind: str) -> None:
-        """Serve the record of a row in the `kind` of `UNREADABLE`."""
+        """Serve the record of a row as this kind of `UNREADABLE`."""
         self._spoiled[name, key] = UNREADABLE[kind]
 
     def at(self, name: LakeTableName) -> datetime:
-        """The state of a table as DAP names it."""
+        """Time of the last load of a table, `at` in DAP."""
         at = self.tables[name].at
         assert at is not None
         return at
 
     def snapshot(self, name: LakeTableName) -> Iterator[bytes]:
-        """The lines of a snapshot: every row that is not removed, without an action."""
+        """Lines of a snapshot: all rows that are not removed, without `meta.action`."""
         for key, loaded in self.tables[name].rows.items():
             if loaded.version.row is not None:
                 yield self._record(name, key, loaded, {})
 
     def incremental(self, name: LakeTableName, since: datetime, until: datetime) -> Iterator[bytes]:
-        """The lines of rows that were loaded since `since`, inclusive, and not after `until`, exclusive."""
+        """Lines of an incremental query: rows loaded from `since`, inclusive, to `until`, exclusive."""
         for key, loaded in self.tables[name].rows.items():
             if since <= loaded.loaded_at < until:
                 yield self._record(name, key, loaded, {"action": "D" if loaded.version.row is None else "U"})
@@ -170,7 +167,7 @@ class Lake:
         first, changed = table.at is None, 0
         for key in table.source.history:
             if table.source is self._school.users and key >= IDS_PER_SHARD:
-                continue  # the shadow of a user of another shard
+                continue  # a user of another shard
             late = self.disorder * self._random.random() if self.disorder else timedelta(0)
             version = table.source.version_at(key, horizon - late)
             shown = table.rows.get(key)

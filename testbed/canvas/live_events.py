@@ -1,4 +1,4 @@
-"""Builds live events as Canvas does: metadata of a request or of a job, a body from the rows after the commit.
+"""Builds live events as Canvas does: the metadata of a request or a job, and a body from the committed rows.
 
 Source: the seed documents of the six events, and canvas-lms, `lib/canvas/live_events.rb` (`get_enrollment_data`,
 `get_enrollment_state_data`, `sis_batch_created`) and `LiveEvents::EventSerializerProvider`.
@@ -16,10 +16,10 @@ _HOST = "canvas.example.edu"
 
 
 def metadata(event_name: str, event_time: datetime, *, root_account_id: str, number: int, job_tag: str | None) -> Event:
-    """The metadata of an event: of the job `job_tag`, or of a request where that is `None`.
+    """Metadata of an event from the job `job_tag`, or from a request where that is `None`.
 
-    Both carry personal data or secrets where Canvas does: a request has a login, an address and a token in its URL.
-    `event_time` has milliseconds. `number` makes the ids of requests and jobs unique.
+    As in Canvas, those of a request include a login, an address and a token in the URL. `event_time` has milliseconds.
+    `number` makes the ids of requests and jobs unique.
     """
     always = {
         "event_name": event_name,
@@ -54,7 +54,7 @@ def metadata(event_name: str, event_time: datetime, *, root_account_id: str, num
 
 
 def enrollment_body(enrollment: Enrollment, user: User, course: Course | None, *, shard: int) -> Event:
-    """The body of `enrollment_created` and `enrollment_updated`. Ids are global, times have whole seconds.
+    """Body of `enrollment_created` and `enrollment_updated`. Ids are global, times in whole seconds.
 
     `course` is `None` for older Canvas, which sends no UUIDs.
     """
@@ -82,7 +82,7 @@ def enrollment_body(enrollment: Enrollment, user: User, course: Course | None, *
 
 
 def enrollment_state_body(state: EnrollmentState, *, shard: int) -> Event:
-    """The body of `enrollment_state_created` and `enrollment_state_updated`. Its two times are spelled differently."""
+    """Body of `enrollment_state_created` and `enrollment_state_updated`. Its two times differ in format."""
     started = state.state_started_at
     return {
         "access_is_current": state.access_is_current,
@@ -96,7 +96,7 @@ def enrollment_state_body(state: EnrollmentState, *, shard: int) -> Event:
 
 
 def sis_batch_body(sis_import: SisImport, account_id: int) -> Event:
-    """The body of `sis_batch_created` and `sis_batch_updated`. Its ids are local to the shard."""
+    """Body of `sis_batch_created` and `sis_batch_updated`. Ids are local to the shard."""
     return {
         "account_id": str(account_id),
         "sis_batch_id": str(sis_import.id),
@@ -105,5 +105,5 @@ def sis_batch_body(sis_import: SisImport, account_id: int) -> Event:
 
 
 def seconds(moment: datetime | None) -> str | None:
-    """A time as Canvas' REST API and live events write it: whole seconds, UTC."""
+    """Format a time as REST and live events do: UTC, whole seconds."""
     return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Answers as the REST API of Canvas does: the root account, its SIS imports, and an enrollment by its id.
+"""Test double of the REST API of Canvas: the root account, its SIS imports, and an enrollment by id.
 
 Source: canvas-lms, `sis_imports_api_controller.rb`, `sis_batch.rb` (`as_json`), `enrollments_api_controller.rb`,
 `lib/api/v1/user.rb` (`API_ENROLLMENT_JSON_OPTS`), `app/middleware/request_throttle.rb`.
@@ -23,18 +23,18 @@ _SMALLEST_PAGE = "10"
 
 
 class RestApi:
-    """The routes of REST. Every answer has Canvas' `Date` and what is left of the rate limit."""
+    """Routes of the REST API. Every answer has a `Date` and the remaining rate limit."""
 
     def __init__(self, school: School, faults: Faults) -> None:
         self.replica_lag = timedelta(0)
-        """How much older than now the enrollments are, which are read from a replica."""
+        """Age of enrollments, which are read from a replica."""
         self.rate_limit_remaining = 700.0
-        """What `X-Rate-Limit-Remaining` says."""
+        """Value of `X-Rate-Limit-Remaining`."""
         self._school = school
         self._faults = faults
 
     def routes(self) -> list[web.RouteDef]:
-        """Every route, for the application."""
+        """All routes, for the application."""
         account = "/api/v1/accounts/{account}"
         return [
             web.get(account, self._account),
@@ -44,7 +44,7 @@ class RestApi:
         ]
 
     def refuse(self, request: web.Request) -> web.Response | None:
-        """The answer to a request of REST that is not allowed in, `None` where it is."""
+        """Error answer to an unauthorized request, `None` where it is authorized."""
         line = f"{request.method} {request.path_qs}"
         if self._faults.take(line, "credentials refused") or request.headers.get("Authorization") != f"Bearer {TOKEN}":
             answer = _errors(401, "Invalid access token.")
@@ -57,7 +57,7 @@ class RestApi:
         return None
 
     def headers(self) -> dict[str, str]:
-        """The headers of every answer."""
+        """Headers of every answer."""
         return {
             "Date": self._school.now.strftime("%a, %d %b %Y %H:%M:%S GMT"),
             "X-Request-Cost": "0.05",

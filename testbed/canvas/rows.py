@@ -1,7 +1,7 @@
-"""The rows of Canvas' database, and tables that keep every committed version of them.
+"""Rows of the Canvas database, and tables that keep all versions of them.
 
-Columns are those of Canvas Data 2. Ids are as the database holds them: local to the shard, or global where a user is of
-another shard. Source: `EntityRelationshipGraph` of the dataset documentation of Canvas Data 2.
+Columns are those of Canvas Data 2. Row ids are local to the shard; those of users of another shard are global. Source:
+`EntityRelationshipGraph` of the dataset documentation of Canvas Data 2.
 """
 
 from bisect import bisect_right
@@ -28,7 +28,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """A course. Its dates decide which state an invited or active enrollment has."""
+    """A course. The state of an invited or active enrollment depends on its dates."""
 
     id: int
     name: str
@@ -44,7 +44,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A section of a course. `nonxlist_course_id` is its own course while it is cross-listed."""
+    """A section of a course. `nonxlist_course_id` is the original course while it is cross-listed."""
 
     id: int
     course_id: int
@@ -57,7 +57,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrollment:
-    """A user's role in a section."""
+    """The role of a user in a section."""
 
     id: int
     course_id: int
@@ -80,7 +80,7 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrollmentState:
-    """What an enrollment allows its user. The two `*_is_current` are flags of a cache."""
+    """The effective state of an enrollment, a cache. The flags `*_is_current` are its validity."""
 
     enrollment_id: int
     state: str | None = None
@@ -94,7 +94,7 @@ class EnrollmentState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SisImport:
-    """An import from the student information system: a row of `sis_batches`, which Canvas Data 2 does not publish."""
+    """A SIS import: a row of `sis_batches`, which Canvas Data 2 does not publish."""
 
     id: int
     workflow_state: str
@@ -110,24 +110,24 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class Version(Generic[RowT]):
-    """A row as one commit left it: `None` where the commit removed it."""
+    """A row after one commit, `None` where the commit removed it."""
 
     committed_at: datetime
     row: RowT | None
 
 
 class Table(Generic[RowT]):
-    """A table of Canvas' database, and what it held at any time before."""
+    """A table of the Canvas database with the history of its rows."""
 
     def __init__(self) -> None:
         self.history: dict[int, list[Version[RowT]]] = {}
-        """Every version of every row by its key, oldest first."""
+        """All versions of each row by its key, oldest first."""
 
     def __getitem__(self, key: int) -> RowT:
-        """The row as it is now.
+        """Current row.
 
         Raises:
-            KeyError: there is no such row, or it was removed.
+            KeyError: the row does not exist, or was removed.
         """
         row = self.history[key][-1].row
         if row is None:
@@ -139,11 +139,11 @@ class Table(Generic[RowT]):
         return versions is not None and versions[-1].row is not None
 
     def rows(self) -> Iterator[RowT]:
-        """Every row as it is now."""
+        """All current rows."""
         return (versions[-1].row for versions in self.history.values() if versions[-1].row is not None)
 
     def version_at(self, key: int, moment: datetime) -> Version[RowT] | None:
-        """The version of a row that was committed last at or before `moment`, `None` before its first commit."""
+        """Last version of a row committed at or before `moment`, `None` before its first commit."""
         versions = self.history.get(key, [])
         number = bisect_right(versions, moment, key=lambda version: version.committed_at)
         return versions[number - 1] if number else None

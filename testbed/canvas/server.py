@@ -1,4 +1,4 @@
-"""Serves the double on 127.0.0.1: DAP, REST and a control API, to the real clients."""
+"""Serves the test double over HTTP on 127.0.0.1: DAP, REST and the control API."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,7 +22,7 @@ _SECONDS_TO_STOP = 1.0
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the double lets in."""
+    """Credentials that the test double accepts."""
 
     client_id: str = CLIENT_ID
     client_secret: str = CLIENT_SECRET
@@ -31,7 +31,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request that reached the double, and what it was answered: status 0 is no answer."""
+    """A request and the status of its answer, 0 where the connection was closed without one."""
 
     method: str
     path: str
@@ -39,12 +39,12 @@ class Recorded:
 
     @property
     def is_rest(self) -> bool:
-        """Whether the request was one of Canvas' REST API."""
+        """Whether this was a request of the REST API."""
         return self.path.startswith("/api/")
 
 
 class CanvasDouble:
-    """Canvas as its clients see it. What it answers follows `school` and `lake`; what goes wrong follows `faults`."""
+    """Test double of Canvas. Its answers are derived from `school` and `lake`, and its errors from `faults`."""
 
     def __init__(self, school: School, lake: Lake) -> None:
         self.school = school
@@ -54,15 +54,15 @@ class CanvasDouble:
         self.dap = DataAccessPlatform(school, lake, self.faults)
         self.rest = RestApi(school, self.faults)
         self.requests: list[Recorded] = []
-        """Every request except those of the control API, in the order of their answers."""
+        """All requests but those of the control API, in the order of their answers."""
         self.most_rest_requests_at_once = 0
         self.seconds_of_a_request = 0.002
-        """How long an answer takes at least, so that requests at the same time are seen as such."""
+        """Minimum latency, so that concurrent requests overlap."""
         self.url = ""
         self._rest_requests = 0
 
     def application(self) -> web.Application:
-        """The application with all routes."""
+        """Build the application."""
         application = web.Application(middlewares=[self._handle], client_max_size=16 * 2**20)
         application.add_routes([*self.dap.routes(), *self.rest.routes()])
         application.add_routes(ControlApi(self.school, self.lake, self.faults).routes())
@@ -104,7 +104,7 @@ class CanvasDouble:
 
 
 def _server_fault(fault: Fault) -> web.Response:
-    """An answer that a gateway gives: in JSON, which the client of DAP needs, and REST's does not read."""
+    """Error answer of a gateway. The client of DAP needs JSON; that of REST ignores the body."""
     if fault.kind == "too many requests":
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         return web.json_response({"message": "Rate Limit Exceeded"}, status=429, headers=headers)
@@ -113,12 +113,10 @@ def _server_fault(fault: Fault) -> web.Response:
 
 @contextmanager
 def running_canvas(school: School, *, lake: Lake | None = None, port: int = 0) -> Iterator[CanvasDouble]:
-    """Serve a double of Canvas in a thread, on 127.0.0.1 and a free port, until the block ends.
-
-    `lake` is by default one that was just loaded.
+    """Serve `school` in a thread, on 127.0.0.1 and by default on a free port. `lake` is by default loaded now.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     double = CanvasDouble(school, lake or Lake(school))
     listening: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()

@@ -1,1 +1,1 @@
-"""A world to prove the reconciliation in: Canvas, its lake, its late events, our tables and runs that overlap."""
+"""Model-based tests of the reconciliation: random histories of Canvas, Canvas Data 2, late events and runs."""

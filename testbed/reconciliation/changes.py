@@ -1,6 +1,6 @@
-"""Carries out in a school what a history says; what is impossible there at the time does not happen.
+"""Applies the operations of a history to a school, and skips those that are impossible in its present state.
 
-The first user, course, section and enrollment of the school are left alone: they are for what else goes on there.
+The first user, course, section and enrollment of the school are reserved for background activity.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _DATES = ((None, None), (-1, None), (1, None), (None, 1), (-2, -1), (-1, 3), (1,
 
 
 def apply(school: School, happens: Happens) -> None:
-    """Let `happens` happen, by a server whose clock is ahead by its skew."""
+    """Apply an operation, stamped by a server whose clock is ahead by its skew."""
     school.skew = happens.skew
     enrollments = list(school.enrollments.rows())[1:]
     imports = list(school.sis_imports.rows())
@@ -32,7 +32,7 @@ def apply(school: School, happens: Happens) -> None:
 
 
 def chosen(candidates: Sequence[ChosenT], number: int) -> ChosenT:
-    """One of `candidates`, by any number."""
+    """Choose one of `candidates` by any number."""
     return candidates[number % len(candidates)]
 
 
@@ -41,7 +41,7 @@ def _users(school: School) -> list[int]:
 
 
 def _change(school: School, happens: Happens, enrollment: Enrollment) -> None:  # noqa: C901
-    """What is announced of enrollments."""
+    """Apply an operation on enrollments that emits events."""
     other, users = happens.other, _users(school)
     sections = [section.id for section in school.sections.rows()][1:]
     match happens.what:
@@ -72,7 +72,7 @@ def _change(school: School, happens: Happens, enrollment: Enrollment) -> None:  
 
 
 def _change_silently(school: School, happens: Happens, enrollment: Enrollment) -> None:  # noqa: C901
-    """What is not announced of enrollments."""
+    """Apply an operation on enrollments that emits no event."""
     other, users = happens.other, _users(school)
     match happens.what:
         case "use":
@@ -108,7 +108,7 @@ def _change_silently(school: School, happens: Happens, enrollment: Enrollment) -
 
 
 def _change_import(school: School, happens: Happens, imports: Sequence[SisImport]) -> None:  # noqa: C901
-    """What concerns imports."""
+    """Apply an operation on SIS imports."""
     if happens.what == "create import":
         school.create_import()
     if not imports:

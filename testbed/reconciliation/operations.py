@@ -1,4 +1,4 @@
-"""What may happen in a world, as data: a history is a tuple of operations, and plays the same each time."""
+"""Operations of a history, as data: a history is deterministic."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +22,7 @@ Announced = Literal[
     "start restore",
     "finish restore",
 ]
-"""What Canvas announces."""
+"""Operations for which Canvas sends events."""
 
 Silent = Literal[
     "use",
@@ -42,7 +42,7 @@ Silent = Literal[
     "abort all imports",
     "purge import",
 ]
-"""What Canvas does not announce."""
+"""Operations for which Canvas sends no event."""
 
 ANNOUNCED: tuple[Announced, ...] = get_args(Announced)
 SILENT: tuple[Silent, ...] = get_args(Silent)
@@ -50,15 +50,15 @@ SILENT: tuple[Silent, ...] = get_args(Silent)
 
 @dataclass(frozen=True, kw_only=True)
 class Happens:
-    """Something happens in Canvas.
+    """A change in Canvas.
 
     Attributes:
-        what: the operation.
-        which: chooses the enrollment, user, section, course or import, of those that there are.
-        other: chooses what it is changed to.
+        what: the change.
+        which: index of the enrollment, user, section, course or import, modulo their number.
+        other: index of the new value, modulo the number of candidates.
         skew: how far the clock of the server is ahead.
-        delays: when the events are delivered, each with the next of these.
-        twice: whether each event is delivered once more, with the delay after its own.
+        delays: delivery delays of the events, in a cycle.
+        twice: whether each event is delivered a second time, with the next delay.
     """
 
     what: Announced | Silent
@@ -71,25 +71,25 @@ class Happens:
 
 @dataclass(frozen=True)
 class Passes:
-    """Time passes, and what is due is delivered."""
+    """Time passes. Events that are due are delivered."""
 
     time: timedelta
 
 
 @dataclass(frozen=True, kw_only=True)
 class Begins:
-    """A run begins: the lake is loaded, and each table's result is what it holds now.
+    """A run begins: Canvas Data 2 is loaded and queried.
 
     Attributes:
-        full: whether the run takes snapshots.
-        busy: whether something else is announced and stamped in both tables, which the load just finds.
-        loaded: whether there was a load since the run before.
-        lag: how old the newest commit is that the load finds.
-        disorder: how much older a row may stay.
-        stalled: whether no table gets content while the lake's time goes on.
-        quiet: whether the time of a table that gets no content stays behind.
-        steps: how many steps follow at once: comparing, then publishing.
-        delays: when the corrections are delivered, each with the next of these.
+        full: whether the run queries snapshots.
+        busy: whether an unrelated change stamps both tables just early enough to be loaded.
+        loaded: whether Canvas Data 2 was loaded since the run before.
+        lag: age of the newest commit that is loaded.
+        disorder: how much older the loaded version of a row may be.
+        stalled: whether the tables of Canvas Data 2 get no rows, while their `at` advances.
+        quiet: whether `at` of a table without new rows stays behind.
+        steps: number of steps that follow immediately: compare, publish.
+        delays: delivery delays of the corrections, in a cycle.
     """
 
     full: bool = False
@@ -105,7 +105,7 @@ class Begins:
 
 @dataclass(frozen=True, kw_only=True)
 class Continues:
-    """A run that is not published yet takes its next step."""
+    """An unpublished run takes its next step."""
 
     which: int = 0
     delays: tuple[timedelta, ...] = (timedelta(0),)
@@ -113,7 +113,7 @@ class Continues:
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats:
-    """A run takes its last step once more."""
+    """A run repeats its last step."""
 
     which: int = 0
     delays: tuple[timedelta, ...] = (timedelta(0),)
@@ -121,12 +121,12 @@ class Repeats:
 
 @dataclass(frozen=True, kw_only=True)
 class Spoils:
-    """From now on a row is served in a way that cannot be compared.
+    """A row of Canvas Data 2 becomes unreadable for all later runs.
 
     Attributes:
         table: the table of Canvas Data 2.
-        which: chooses the row.
-        kind: of `testbed.canvas.lake.UNREADABLE`, or a placeholder instead of a state.
+        which: index of the row, modulo their number.
+        kind: key of `testbed.canvas.lake.UNREADABLE`, or a placeholder instead of a state.
     """
 
     table: Literal["enrollments", "enrollment_states"] = "enrollments"
@@ -136,11 +136,11 @@ class Spoils:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrives:
-    """An event arrives that our functions must refuse.
+    """An invalid event arrives, which the functions must reject.
 
     Attributes:
-        which: chooses the event that it is a bad copy of.
-        flaw: what is wrong with it.
+        which: index of the event that it is an altered copy of, modulo their number.
+        flaw: what is invalid.
     """
 
     which: int = 0
@@ -152,7 +152,7 @@ Operation: TypeAlias = Happens | Passes | Begins | Continues | Repeats | Spoils 
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolled:
-    """An enrollment of the beginning: its role and state, and which user, section and observed user it has."""
+    """An initial enrollment: role, state, and indexes of user, section and observed user."""
 
     role: str = "StudentEnrollment"
     user: int = 0
@@ -163,16 +163,16 @@ class Enrolled:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """How a world begins, and what happens in it.
+    """Initial state of a world, and the operations on it.
 
     Attributes:
-        enrolled: the enrollments of the beginning.
-        unannounced: how many of them are older than the subscription to events.
-        operations: what happens, in order.
-        first_number: of the runs.
-        fraction_digits: of the times that the lake shows.
+        enrolled: initial enrollments.
+        unannounced: number of those that are older than the subscription to events.
+        operations: the operations, in order.
+        first_number: number of the first run.
+        fraction_digits: digits of fractions of seconds in timestamps of Canvas Data 2.
         sends_uuids: whether events have UUIDs.
-        seed: of what Canvas and its lake leave to chance.
+        seed: seed of all random choices of the test double.
     """
 
     enrolled: tuple[Enrolled, ...] = (Enrolled(),)

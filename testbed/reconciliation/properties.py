@@ -1,4 +1,4 @@
-"""What must hold of every history, for tests and soak alike: each property with the histories that it holds of."""
+"""Properties of the reconciliation, each with a strategy of the histories for which it must hold."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from hypothesis import strategies as st
 
+from testbed.reconciliation.deliveries import BATCH, Message, Tables
 from testbed.reconciliation.operations import Begins, History, Operation, Passes
 from testbed.reconciliation.run import WINDOW, Run
 from testbed.reconciliation.strategies import (
@@ -25,7 +26,7 @@ from testbed.reconciliation.strategies import (
     UNREADABLE_ROWS,
     histories,
 )
-from testbed.reconciliation.world import BATCH, Message, Tables, World
+from testbed.reconciliation.world import World
 
 DrawnT = TypeVar("DrawnT")
 
@@ -34,11 +35,11 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Property(Generic[DrawnT]):
-    """Something that holds.
+    """A property and its examples.
 
     Attributes:
-        drawn: what it holds of, as hypothesis draws it.
-        holds: plays it before empty tables, and raises AssertionError where it does not hold.
+        drawn: strategy of the examples.
+        holds: plays an example on empty tables, and raises `AssertionError` where the property does not hold.
     """
 
     drawn: st.SearchStrategy[DrawnT]
@@ -47,11 +48,11 @@ class Property(Generic[DrawnT]):
 
 @dataclass(frozen=True)
 class Ending:
-    """A history, after which Canvas is still for a while, and a last run.
+    """A history, a quiet period and a last run.
 
     Attributes:
-        history: what happens.
-        still: how long nothing happens, once every event has arrived.
+        history: the history.
+        still: length of the quiet period, after the delivery of all events.
         last: the run.
     """
 
@@ -62,7 +63,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Days:
-    """A history without runs, and the runs of its days, over and over."""
+    """A history without runs, and a cycle of daily runs."""
 
     history: History
     runs: tuple[Begins, ...]
@@ -73,37 +74,37 @@ _READABLE = (ANYTHING, STALLS, LOADS_OUT_OF_ORDER, LATE_CORRECTIONS, REDRIVES, C
 
 def _is_never_set_back(history: History, tables: Tables) -> World:
     world = World(history, tables).play()
-    world.drain()
+    world.deliveries.drain()
     _assert_no_contradiction(world)
     return world
 
 
 def _assert_no_contradiction(world: World) -> None:
-    assert not world.contradictions, "a result contradicts its as-of time, although no row lags by the margin"
+    assert not world.contradictions, "a result contradicts its as-of time, although no row lags by more than the margin"
 
 
 NEVER_SET_BACK = Property(histories(*_READABLE, UNREADABLE_ROWS), _is_never_set_back)
-"""No correction replaces what counts by what Canvas had before."""
+"""No correction replaces compared attributes by older ones."""
 
 
 def _ends_right(ending: Ending, tables: Tables) -> World:
     world = World(ending.history, tables).play()
-    world.drain()
+    world.deliveries.drain()
     world.school.now += ending.still
     _run(world, ending.last)
     wrong = world.wrong(since=None if ending.last.full else world.school.now - WINDOW)
     assert not wrong, wrong
-    assert _run(world, ending.last).corrections == 0, "a second run still finds something"
+    assert _run(world, ending.last).corrections == 0, "a second run still publishes corrections"
     _assert_no_contradiction(world)
     return world
 
 
 def _run(world: World, begins: Begins) -> Run:
-    """A whole run, and everything that it publishes."""
+    """Play a run to its end, and deliver its corrections."""
     run = world.begin(begins)
     world.step(run, begins.delays)
     world.step(run, begins.delays)
-    world.drain()
+    world.deliveries.drain()
     return run
 
 
@@ -119,14 +120,14 @@ def _endings() -> st.SearchStrategy[Ending]:
         )
         return st.builds(Ending, histories(*_READABLE), st.just(still), one)
 
-    # Either the as-of time follows the newest stamp, or nothing is stamped, and it follows after a week.
+    # The as-of time is the newest stamp minus the margin, or, without new stamps, a week before the load.
     return st.sampled_from([True, False]).flatmap(
         lambda busy: last(timedelta(hours=24) if busy else timedelta(days=7, hours=14), busy=busy)
     )
 
 
 ENDS_RIGHT = Property(_endings(), _ends_right)
-"""Once Canvas is still and every event has arrived, one run makes the tables right, and the next publishes nothing."""
+"""After all events are delivered, one run makes the tables equal to Canvas, and the next run publishes nothing."""
 
 
 def _counts_are_the_difference(history: History, tables: Tables) -> World:
@@ -140,24 +141,24 @@ def _counts_are_the_difference(history: History, tables: Tables) -> World:
 
 
 COUNTS_ARE_THE_DIFFERENCE = Property(histories(*_READABLE, UNREADABLE_ROWS), _counts_are_the_difference)
-"""The counts of a run are what the rows of its result and the items as read say."""
+"""The counts of a run are the verdicts that the oracle computes from the rows and items that the run has read."""
 
 
 def _replay_gives_the_same(history: History, tables: Tables) -> World:
     world = World(history, tables).play()
-    world.drain()
-    before, accepted = world.contents(), list(world.archive)
+    world.deliveries.drain()
+    before, accepted = world.deliveries.contents(), list(world.deliveries.archive)
     tables.clear()
-    Random(history.seed).shuffle(accepted)  # noqa: S311 - any order
+    Random(history.seed).shuffle(accepted)
     with tables.at_the_time_of(lambda: world.school.now):
         for batch in in_batches(accepted):
-            assert set(tables.deliver_batch(batch)) == {"Done"}, "what was accepted once is refused"
+            assert set(tables.deliver_batch(batch)) == {"Done"}, "an accepted message is rejected in the replay"
     assert tables.contents() == before, "the replayed tables differ"
     return world
 
 
 def in_batches(messages: Iterable[Message]) -> Iterator[list[Message]]:
-    """Messages as their queues hand them to the functions."""
+    """Group messages by event type, in batches of at most `BATCH`."""
     by_event: dict[str, list[Message]] = {}
     for message in messages:
         by_event.setdefault(message["metadata"]["event_name"], []).append(message)
@@ -167,7 +168,7 @@ def in_batches(messages: Iterable[Message]) -> Iterator[list[Message]]:
 
 
 REPLAY_GIVES_THE_SAME = Property(histories(FLAWED_EVENTS), _replay_gives_the_same)
-"""The accepted events of the archive, replayed into empty tables, give the same tables."""
+"""A replay of all accepted events into empty tables, in any order, restores the same tables."""
 
 
 def _daily_runs_suffice(days: Days, tables: Tables) -> World:
@@ -186,9 +187,9 @@ def _daily_runs_suffice(days: Days, tables: Tables) -> World:
             live(world.school.now + operation.time)
         else:
             world.play([operation])
-    # The last event arrives within 14 days; the run after it is the last.
+    # The last event arrives within 14 days, and one run follows.
     live(world.school.now + DEAD_LETTERED + 2 * _DAY)
-    world.drain()
+    world.deliveries.drain()
     wrong = world.wrong()
     assert not wrong, wrong
     _assert_no_contradiction(world)
@@ -196,14 +197,14 @@ def _daily_runs_suffice(days: Days, tables: Tables) -> World:
 
 
 def _days() -> st.SearchStrategy[Days]:
-    # A quiet table would keep its time for ever, and a lake that never loads shows nothing.
+    # A quiet table would keep its `at` for ever, and without a load there is no content.
     daily = ANYTHING.runs.map(lambda run: replace(run, full=False, steps=2, quiet=False))
     runs = st.lists(daily, min_size=1, max_size=5).map(lambda some: (replace(some[0], loaded=True), *some[1:]))
     return st.builds(Days, histories(REDRIVES, ANYTHING, LATE_CORRECTIONS, announced=True).map(_without_runs), runs)
 
 
 def _without_runs(history: History) -> History:
-    """Only what happens in the first week: rows of the first day leave the window before the end, others do not."""
+    """Keep the changes of the first week. Rows of the first day leave the window before the end, others do not."""
     week, kept = timedelta(days=7), list[Operation]()
     for operation in history.operations:
         if isinstance(operation, Passes):
@@ -214,4 +215,4 @@ def _without_runs(history: History) -> History:
 
 
 DAILY_RUNS_SUFFICE = Property(_days(), _daily_runs_suffice)
-"""Of events that arrive within 14 days, daily runs of the last 22 days end right."""
+"""Where every event arrives within 14 days, daily runs over the last 22 days make the tables equal to Canvas."""

@@ -1,4 +1,4 @@
-"""A run by the pure functions of the reconciliation: what its handlers do, without AWS between the steps."""
+"""Executes the steps of a run with the pure functions of the reconciliation, without AWS."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,12 +8,14 @@ from typing import Any
 
 from functions.canvas.fields import format_timestamp
 from functions.canvas.ids import shard_of
+from functions.routes import Family
 from reconciliation import as_of as times
 from reconciliation.comparison import ITEM_ATTRIBUTES, Candidate, compare
 from reconciliation.correction import Correction
 from reconciliation.imports import SisImportAnswer, StoredImport, import_version_time, judge_import
-from reconciliation.rows import FAMILY_OF, CanvasTable, Family, NotComparable, read_row
-from reconciliation.verdict import Result, User, Verdict, judge
+from reconciliation.judgement import Result, User, judge
+from reconciliation.rows import FAMILY_OF, CanvasTable, read_row
+from reconciliation.verdict import Verdict
 from testbed.canvas.live_events import seconds
 from testbed.canvas.rows import SisImport, Version
 from testbed.canvas.rows import User as CanvasUser
@@ -27,7 +29,7 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What DAP answered of one table: its rows, and the lines that are served of them."""
+    """Result of a DAP query of one table: its rows, and the lines as served."""
 
     at: datetime
     records: tuple[Record, ...]
@@ -36,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Made:
-    """A correction, and when what it says was committed in Canvas."""
+    """A correction, and the time at which Canvas committed its content."""
 
     correction: Correction
     committed_at: datetime
@@ -44,21 +46,21 @@ class Made:
 
 @dataclass(kw_only=True)
 class Run:
-    """A run and what its steps left behind.
+    """A run and the results of its steps.
 
     Attributes:
-        number: unlike that of any other run.
+        number: unique number of the run.
         full: whether it compares whole tables, and names.
-        root_account_id: of the school.
-        answers: the results of its jobs. They never change.
-        users: those that a full run knows, by their rows' ids.
-        digits: of fractions of seconds, in the lake's times.
-        counts: the verdicts of each family, once it is decided.
-        truths: what the verdicts on rows of Canvas Data 2 must be, by family, once it is decided.
-        import_truth: what the verdicts on imports must be.
-        contradictions: how many rows lack what the as-of time says that they have.
+        root_account_id: global id of the root account.
+        answers: results of its DAP queries, which never change.
+        users: users in the snapshot of a full run, by row id.
+        digits: digits of fractions of seconds in timestamps of Canvas Data 2.
+        counts: number of each verdict by family, after the last step.
+        truths: oracles of the verdicts on rows of Canvas Data 2 by family, after the last step.
+        import_truth: expected verdicts on imports.
+        contradictions: number of rows that lack a change from before the as-of time.
         published: whether the last step was taken.
-        corrections: how many it published.
+        corrections: number of published corrections.
     """
 
     number: int
@@ -81,23 +83,23 @@ class Run:
 
     @property
     def compared(self) -> bool:
-        """Whether the first step was taken."""
+        """Whether the comparison is done."""
         return bool(self._compared)
 
     @property
     def shard(self) -> int:
-        """Of the school."""
+        """Number of the shard of the root account."""
         return shard_of(self.root_account_id)
 
     def compare(self, items: Mapping[str, Item]) -> None:
-        """Compare both tables with `items`, as they are now. Repeated, it overwrites what it found."""
+        """Compare both tables with `items`. A repeated comparison replaces the results of the first."""
         for table, answer in self.answers.items():
             read = {key: _projected(item, ITEM_ATTRIBUTES[table]) for key, item in items.items()}
             found: Counter[str] = Counter()
             candidates, newest = [], None
             for record, line in zip(answer.records, answer.lines, strict=True):
                 row = read_row(line, table, shard=self.shard)
-                if isinstance(row, NotComparable):
+                if isinstance(row, Verdict):
                     found[row.value] += 1
                     continue
                 newest = times.newest_stamp(row.stamps, format_timestamp(answer.at), newest)
@@ -112,7 +114,7 @@ class Run:
     def compare_imports(
         self, versions: Mapping[int, Version[SisImport]], items: Mapping[int, Item], *, date: datetime
     ) -> None:
-        """Compare imports, as REST shows them at `date`, with `items`."""
+        """Compare imports, as the REST API returned them at `date`, with `items`."""
         self._imports = []
         self.import_truth = [
             verdict_on_import(version.row, items.get(key), date=date, now=date, number=self.number)
@@ -136,7 +138,7 @@ class Run:
             self._imports.append((judgement.verdict.value, made))
 
     def decide(self, now: datetime) -> list[Made]:
-        """Judge what differs; the corrections. Each call counts anew."""
+        """Judge the differences and return the corrections. Each call resets the counts."""
         self.counts = {"import": Counter(verdict for verdict, _ in self._imports)}
         self.contradictions = 0
         known = {global_id(key, self.shard): User(user.name, user.uuid) for key, user in self.users.items()}

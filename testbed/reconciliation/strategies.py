@@ -1,4 +1,4 @@
-"""Histories as hypothesis draws them, of several kinds: operations, delays and lags that shrink."""
+"""Hypothesis strategies of histories, by kind."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from testbed.reconciliation.operations import (
 )
 
 DEAD_LETTERED = timedelta(days=14)
-"""Kept in a dead-letter queue, and redriven at the latest before then."""
+"""Retention of the dead-letter queues: a message is redriven within this time."""
 
 Durations = st.SearchStrategy[timedelta]
 Delays = st.SearchStrategy[tuple[timedelta, ...]]
@@ -39,7 +39,7 @@ _NUMBERS = st.integers(0, 6)
 
 
 def one_of(*strategies: st.SearchStrategy[DrawnT]) -> st.SearchStrategy[DrawnT]:
-    """As `hypothesis.strategies.one_of`, which would weigh the branches of a branch as its own."""
+    """Draw from each strategy equally often, unlike `hypothesis.strategies.one_of`, which flattens nested ones."""
     return st.sampled_from(range(len(strategies))).flatmap(lambda number: strategies[number])
 
 
@@ -48,7 +48,7 @@ def _between(unit: Literal["seconds", "minutes", "hours", "days"], least: int, m
 
 
 def _delays(*late: Durations) -> Delays:
-    """How late events arrive: as often as not at once."""
+    """Delivery delays: half of them none, the others drawn from `late`."""
     return one_of(st.just((_AT_ONCE,)), st.lists(one_of(st.just(_AT_ONCE), *late), min_size=1, max_size=3).map(tuple))
 
 
@@ -96,19 +96,19 @@ _ALWAYS_POSSIBLE: tuple[Announced | Silent, ...] = (
     "use",
     "delete by import",
 )
-"""Whatever happened before, these change something; and each announces or stamps something else."""
+"""Operations that change something in every state. Each sends other events or stamps other rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of history: one that looks for trouble of its own.
+    """Parameters of the histories that aim at one class of errors.
 
     Attributes:
-        what: what happens in Canvas.
-        pauses: how much time passes between.
-        delays: how late events arrive.
-        runs: how runs begin.
-        more: other things that happen, beside changes, pauses and runs.
+        what: changes in Canvas.
+        pauses: times between the operations.
+        delays: delivery delays of events.
+        runs: parameters of the runs.
+        more: other operations, beside changes, pauses and runs.
     """
 
     what: Sequence[Announced | Silent] = (*_ALWAYS_POSSIBLE, *_ENROLLMENTS)
@@ -127,7 +127,7 @@ STALLS = Kind(
         lambda run: st.sampled_from([True, True, False]).map(lambda stalled: replace(run, stalled=stalled))
     ),
 )
-"""Tables that get no content for days, while the lake's time goes on."""
+"""Tables of Canvas Data 2 that get no rows for days, while their `at` advances."""
 LOADS_OUT_OF_ORDER = Kind(
     what=("deactivate", "reactivate", "limit to section", "conclude", "cross-list", "change section", "use"),
     pauses=one_of(_between("minutes", 1, 50), _between("hours", 1, 9)),
@@ -140,7 +140,7 @@ LOADS_OUT_OF_ORDER = Kind(
         delays=_delays(_between("minutes", 1, 50)),
     ),
 )
-"""Rows that are loaded later than newer ones."""
+"""Rows that are loaded after newer ones."""
 LATE_CORRECTIONS = Kind(
     what=("delete by import", "cross-list", "cross-list", "merge users", "conclude course", "delete course", "enroll"),
     pauses=one_of(_between("hours", 1, 3), _between("hours", 8, 20)),
@@ -152,7 +152,7 @@ LATE_CORRECTIONS = Kind(
         delays=_delays(_between("hours", 2, 40)),
     ),
 )
-"""Silent changes one after the other, and corrections that arrive after later ones."""
+"""Several silent changes of one row, and corrections that arrive out of order."""
 REDRIVES = Kind(
     what=("limit to section", "cross-list", "deactivate", "reactivate", "cross-list", "conclude course", "use"),
     pauses=one_of(_between("hours", 1, 9), _between("hours", 8, 30)),
@@ -162,16 +162,16 @@ REDRIVES = Kind(
         max_size=3,
     ).map(tuple),
 )
-"""Events that were dead-lettered, and arrive when the row has long been corrected."""
+"""Dead-lettered events that are redriven days after the row was corrected."""
 CLOCKS = Kind(
     what=("delete by import", "deactivate", "reactivate", "limit to section", "merge users", "delete section"),
     pauses=_between("seconds", 1, 3),
     delays=_delays(_between("seconds", 1, 3)),
     runs=st.builds(Begins, lag=_between("seconds", 0, 4), delays=_delays(_between("seconds", 1, 9))),
 )
-"""Servers whose clocks differ, and changes within seconds."""
+"""Servers with clock skew, and changes within seconds."""
 IMPORTS = Kind(what=_IMPORTS)
-"""What happens to imports."""
+"""Changes of SIS imports."""
 UNREADABLE_ROWS = Kind(
     more=(
         st.builds(
@@ -182,7 +182,7 @@ UNREADABLE_ROWS = Kind(
         ),
     )
 )
-"""Rows that cannot be compared."""
+"""Unreadable rows of Canvas Data 2."""
 FLAWED_EVENTS = Kind(
     what=(*_ALWAYS_POSSIBLE, *_ENROLLMENTS, *_IMPORTS),
     more=(
@@ -193,7 +193,7 @@ FLAWED_EVENTS = Kind(
         ),
     ),
 )
-"""Events that must be refused, among others."""
+"""Invalid events among valid ones."""
 
 KINDS: Mapping[str, Kind] = {
     "anything": ANYTHING,
@@ -218,10 +218,7 @@ _ENROLLED = st.builds(
 
 
 def histories(*kinds: Kind, announced: bool = False, enrolled: int = 2) -> st.SearchStrategy[History]:
-    """Histories of these kinds, which begin with up to so many enrollments.
-
-    In those that are `announced`, none of them is older than the subscription.
-    """
+    """Histories of these kinds, with up to `enrolled` enrollments, all with events where `announced` is set."""
     return one_of(
         *(
             st.builds(
@@ -240,7 +237,7 @@ def histories(*kinds: Kind, announced: bool = False, enrolled: int = 2) -> st.Se
 
 
 def operations(kind: Kind, *, without: Collection[str] = ()) -> Operations:
-    """What happens, runs among it, but for what is `without`."""
+    """Sequences of operations of one kind, runs included. `without` excludes changes."""
     change: st.SearchStrategy[Operation] = st.builds(
         Happens,
         what=st.sampled_from([what for what in kind.what if what not in without]),

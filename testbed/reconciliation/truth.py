@@ -1,6 +1,6 @@
-"""What the tables must hold and what a run must find, computed from Canvas' own rows.
+"""Oracle of the reconciliation: expected items and verdicts, computed from the rows of Canvas.
 
-Written from the rules, not from the code: it imports nothing of `functions` and `reconciliation`.
+Independent of the code under test: it imports nothing of `functions` and `reconciliation`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,12 +21,12 @@ _STILL = timedelta(days=7)
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A row of a result.
+    """A row of a query result.
 
     Attributes:
-        key: the id of the row.
-        version: what the lake shows of it.
-        readable: whether what is served of it can be read.
+        key: id of the row.
+        version: loaded version of the row.
+        readable: whether the served line is valid.
     """
 
     key: int
@@ -36,19 +36,19 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class TableTruth:
-    """One table's result, and what it was compared with.
+    """Query result of one table, and the items that it was compared with.
 
     Attributes:
         family: `enrollment` or `state`.
-        records: the rows of the result.
-        items: the items as they were read, by enrollment.
-        users: those that the run knows, by their rows' ids; `None` unless it is full.
-        at: until when the lake says that the result is complete.
-        now: when it was judged.
-        number: of the run.
-        margin: by how much a row may be older than the newest stamp.
-        shard: of the school.
-        digits: of fractions of seconds, in the lake's times.
+        records: rows of the result.
+        items: items as read, by enrollment id.
+        users: users of the snapshot, by row id; `None` in an incremental run.
+        at: `at` or `until` of the result.
+        now: time of the judgement.
+        number: number of the run.
+        margin: how much older a row may be than the newest stamp.
+        shard: number of the shard of the school.
+        digits: digits of fractions of seconds in timestamps of Canvas Data 2.
     """
 
     family: str
@@ -63,7 +63,7 @@ class TableTruth:
     digits: int
 
     def as_of(self) -> datetime:
-        """The time by which every announced change is in the result."""
+        """Expected as-of time: every change that was announced at or before it is in the result."""
         stamps = [
             self._cut(stamp)
             for record in self.records
@@ -75,7 +75,7 @@ class TableTruth:
         return still if newest is None else max(min(self.at, newest) - self.margin, still)
 
     def verdicts(self) -> Iterable[str]:
-        """What must be said of each row."""
+        """Expected verdict on each row."""
         as_of = self.as_of()
         return (self._verdict(record, as_of) for record in self.records)
 
@@ -97,10 +97,10 @@ class TableTruth:
         return "drifted" if event_time < version else "undecided"
 
     def _is_behind(self, item: Item, event_time: datetime, stamp: datetime | None) -> bool:
-        ours = moment(item.get("updated_at")) if self.family == "enrollment" else None
-        if ours is None or stamp is None:
+        stored = moment(item.get("updated_at")) if self.family == "enrollment" else None
+        if stored is None or stamp is None:
             return False
-        return ours - stamp > timedelta(minutes=1) and self.at - event_time < timedelta(days=3)
+        return stored - stamp > timedelta(minutes=1) and self.at - event_time < timedelta(days=3)
 
     def _misnamed(self, row: Enrollment | EnrollmentState, item: Item) -> bool:
         if self.users is None or isinstance(row, EnrollmentState) or row.user_id not in self.users:
@@ -114,7 +114,7 @@ class TableTruth:
 
 
 def verdict_on_import(row: SisImport | None, item: Item | None, *, date: datetime, now: datetime, number: int) -> str:
-    """What run `number` must say of an import that Canvas shows as `row` at `date`."""
+    """Expected verdict of run `number` on an import that Canvas returns as `row` at `date`."""
     if row is None:
         return "gone"
     if item is not None and item["workflow_state"] == row.workflow_state:
@@ -122,33 +122,33 @@ def verdict_on_import(row: SisImport | None, item: Item | None, *, date: datetim
     event_time = moment(item["event_time"]) if item is not None else None
     state = row.workflow_state
     ended = row.ended_at if state.startswith(("imported", "failed")) else None
-    told = row.updated_at if state.endswith("restored") or state == "aborted" else ended
+    entered = row.updated_at if state.endswith("restored") or state == "aborted" else ended
     time = version_of(date.replace(microsecond=0) - _CLOCKS, None, number)
-    if told is not None and (event_time is None or told.replace(microsecond=0) > event_time):
-        time = told.replace(microsecond=0)
+    if entered is not None and (event_time is None or entered.replace(microsecond=0) > event_time):
+        time = entered.replace(microsecond=0)
     if event_time is None or time > now:
         return "unknown" if time > now else "missing"
     return "drifted" if event_time < time else "undecided"
 
 
 def version_of(as_of: datetime, stamp: datetime | None, number: int) -> datetime:
-    """The time of a row in run `number`."""
+    """Expected event time of a correction of run `number`."""
     latest = as_of if stamp is None else max(as_of, stamp.replace(microsecond=0) - _CLOCKS)
     return latest.replace(microsecond=latest.microsecond // 1000 * 1000) + timedelta(microseconds=1 + number % 999)
 
 
 def global_id(canvas_id: int, shard: int) -> str:
-    """An id of a row, unique across shards."""
+    """Convert the id of a row to a global id."""
     return str(canvas_id if canvas_id >= _SHARD else shard * _SHARD + canvas_id)
 
 
 def moment(text: str | None) -> datetime | None:
-    """A stored time."""
+    """Parse a stored timestamp."""
     return None if text is None else datetime.fromisoformat(text)
 
 
 def content_of_row(row: Enrollment | EnrollmentState, shard: int) -> Content:
-    """The attributes that count, as Canvas' row has them."""
+    """Compared attributes of a Canvas row."""
     if isinstance(row, EnrollmentState):
         return {
             "state": row.state,
@@ -169,7 +169,7 @@ def content_of_row(row: Enrollment | EnrollmentState, shard: int) -> Content:
 
 
 def content_of_item(item: Item, family: str) -> Content:
-    """The attributes that count, as our item has them."""
+    """Compared attributes of a table item."""
     if family == "import":
         return {"workflow_state": item.get("workflow_state")}
     names: Mapping[str, Callable[[Any], object]]
@@ -191,7 +191,7 @@ def content_of_item(item: Item, family: str) -> Content:
 
 
 def differ(one: Content, other: Content) -> bool:
-    """Whether two contents differ. Times are equal when less than a second apart."""
+    """Whether two contents differ. Times less than a second apart are equal."""
     return any(not _equal(value, other[name]) for name, value in one.items())
 
 
@@ -202,7 +202,7 @@ def _equal(one: object, other: object) -> bool:
 
 
 def stamps_of(row: Enrollment | EnrollmentState) -> list[datetime]:
-    """The times that Canvas itself stamped in a row."""
+    """Timestamps that Canvas has set in a row."""
     if isinstance(row, EnrollmentState):
         stamps = [row.updated_at]
     else:

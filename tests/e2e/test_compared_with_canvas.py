@@ -1,4 +1,4 @@
-"""The tables are compared with the double of Canvas, and corrected, on an emulator with IAM enforced."""
+"""Reconciliation with the test double of Canvas, on an emulator that enforces IAM."""
 
 import json
 from pathlib import Path
@@ -13,24 +13,24 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def school(local_stage) -> Control:
-    """The double of Canvas of the local stage, of which the tables hold everything."""
+    """Test double of Canvas of the local stage, after a backfill of the tables."""
     local_stage.ops("backfill")
     return Control.of(Path(local_stage["OPS_LOCAL"]) / "canvas.json")
 
 
 def stored(local_stage, course):
-    """Our roster of a course: enrollment to its two states."""
+    """Stored roster of a course: both states by enrollment id."""
     items = [local_stage.enrollment(member["enrollment_id"]) for member in course["roster"]]
     return {item["enrollment_id"]: (item["workflow_state"], item.get("state")) for item in items}
 
 
-def told(course):
-    """Canvas' roster of a course."""
+def canvas_roster(course):
+    """Roster of a course in Canvas: both states by enrollment id."""
     return {member["enrollment_id"]: (member["workflow_state"], member["state"]) for member in course["roster"]}
 
 
 def report(local_stage):
-    """The report of the newest run that has ended."""
+    """Report of the newest finished run."""
     states = local_stage.client("stepfunctions")
     (machine,) = (m["stateMachineArn"] for m in states.list_state_machines()["stateMachines"])
     newest = max(
@@ -42,48 +42,41 @@ def report(local_stage):
 def test_a_backfill_fills_the_tables_with_the_school(local_stage, school):
     course = school.course()
 
-    assert stored(local_stage, course) == told(course)
-    assert {item["user_name"] for item in map(local_stage.enrollment, told(course))} == {
+    assert stored(local_stage, course) == canvas_roster(course)
+    assert {item["user_name"] for item in map(local_stage.enrollment, canvas_roster(course))} == {
         member["user_name"] for member in course["roster"]
     }
 
 
-def test_a_second_look_finds_nothing_and_publishes_nothing(local_stage, school):
-    before = local_stage.items()
-
-    local_stage.ops("reconcile", "--dry-run")
-    local_stage.ops("reconcile")
-
-    assert report(local_stage)["corrections"] == 0
-    assert local_stage.items() == before
-
-
-def test_a_deletion_that_nobody_announces_is_found_and_corrected(local_stage, school):
-    # GIVEN a course that was deleted in bulk, without an event
+def test_a_silent_deletion_is_found_and_corrected(local_stage, school):
+    # GIVEN a course that was deleted without an event
     course, announced = school.course(), school.summary()["events"]
     assert school.delete_course(course["course_id"]) > 0
     school.advance(12)
     assert school.summary()["events"] == announced
-    assert stored(local_stage, course) == told(course)
+    assert stored(local_stage, course) == canvas_roster(course)
 
-    # WHEN it is looked at only
+    # WHEN a dry run compares it
     printed = local_stage.ops("reconcile", "--dry-run", status=1)
 
-    # THEN the difference is reported, and nothing is changed
+    # THEN the difference is reported, and no item changes
     assert "missing or wrong" in printed
-    assert stored(local_stage, course) == told(course)
+    assert stored(local_stage, course) == canvas_roster(course)
 
-    # WHEN it is corrected
+    # WHEN a run corrects it
     local_stage.ops("reconcile")
 
-    # THEN our roster is that of Canvas, and a further run finds nothing
+    # THEN both rosters are equal, and another run corrects nothing
     deleted = school.course(course["course_id"])
-    eventually(lambda: stored(local_stage, deleted) == told(deleted))
-    local_stage.ops("reconcile", "--dry-run")
+    eventually(lambda: stored(local_stage, deleted) == canvas_roster(deleted))
+    before = local_stage.items()
+    local_stage.ops("reconcile", "--full")
+    assert report(local_stage)["corrections"] == 0
+    assert local_stage.items() == before
     assert "drifted" in local_stage.ops("drift", "--last", "3")
 
 
-def test_credentials_that_canvas_refuses_end_the_run_with_what_to_do(local_stage, school):
+def test_refused_credentials_end_the_run_with_a_remedy(local_stage, school):
     school.switch_on("credentials refused", times=None)
     try:
         local_stage.ops("reconcile", status=1)
@@ -91,4 +84,3 @@ def test_credentials_that_canvas_refuses_end_the_run_with_what_to_do(local_stage
         school.clear_faults()
 
     assert "CredentialsRefused" in local_stage.ops("drift", "--last", "1")
-    local_stage.ops("reconcile")

@@ -1,4 +1,4 @@
-"""The whole path, from the ingestion queue to the tables, on an emulator with IAM enforced."""
+"""End-to-end tests from the ingestion queue to the tables, on an emulator that enforces IAM."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ops import story
-from tests.canvas import EVENT_NAMES, example
+from testbed.events import EVENT_NAMES, example
 from tests.local_stage import eventually
 
 pytestmark = pytest.mark.slow
@@ -22,14 +22,14 @@ def test_the_documented_examples_reach_the_tables(local_stage, examples):
     assert local_stage.sis_batch(1440004)["workflow_state"] == "created"
 
 
-def test_a_history_delivered_badly_ends_as_it_happened(local_stage, examples):
+def test_a_shuffled_history_ends_with_its_last_state(local_stage, examples):
     # GIVEN the history of one enrollment, shuffled and half duplicated, and of one import, backwards
     history = story.enrollment_history()
 
     # WHEN it is delivered
     local_stage.send(*map(json.dumps, [*history.deliveries, *story.import_history()[::-1]]))
 
-    # THEN the tables hold what happened last
+    # THEN the tables have the last state
     def ended():
         item = local_stage.enrollment(story.ENROLLMENT_ID)
         return (item.get("workflow_state"), item.get("state")) == ("completed", "completed")
@@ -44,38 +44,38 @@ def test_a_history_delivered_badly_ends_as_it_happened(local_stage, examples):
 
 
 def test_an_invalid_event_is_dead_lettered_once_with_its_reason(local_stage, examples):
-    # GIVEN an import that cannot be attributed to a school, with secrets and personal data in its metadata
+    # GIVEN an import without a root account, with secrets and personal data in its metadata
     event = story.invalid_event()
     event["body"]["sis_batch_id"] = "1440099"
     private = {"url": "https://school.example/?access_token=hunter2", "user_login": "ada", "client_ip": "192.0.2.1"}
 
-    # WHEN it is delivered, and no message is left in any queue
+    # WHEN it is delivered, and all queues are empty
     local_stage.send(json.dumps({**event, "metadata": event["metadata"] | private}))
     eventually(lambda: dead_letters(local_stage, "SisBatchUpdated", "1440099"))
     eventually(local_stage.is_idle)
 
-    # THEN one dead letter says why, and holds the event without them
-    (letter,) = dead_letters(local_stage, "SisBatchUpdated", "1440099")
-    assert attributes(letter) == {
+    # THEN one dead-lettered message has the reason, and the event without that data
+    (message,) = dead_letters(local_stage, "SisBatchUpdated", "1440099")
+    assert attributes(message) == {
         "error": "RejectedEvent",
         "reason": "sis_batch_updated: metadata.root_account_id is missing, "
         "so the import cannot be attributed to a school",
     }
-    assert json.loads(letter["Body"])["detail"] == event
+    assert json.loads(message["Body"])["detail"] == event
 
 
 def test_an_unreadable_message_is_dead_lettered_as_it_came(local_stage):
-    # WHEN something that is not JSON is delivered
+    # WHEN a message that is not JSON is delivered
     local_stage.send("this is not JSON")
 
-    # THEN the relay dead-letters it, with the reason
-    (letter,) = eventually(lambda: dead_letters(local_stage, "Ingestion", "this is not JSON"))
-    assert letter["Body"] == "this is not JSON"
-    assert attributes(letter) == {"error": "UnreadableMessage", "reason": "the message is not JSON"}
+    # THEN the relay dead-letters it with the reason
+    (message,) = eventually(lambda: dead_letters(local_stage, "Ingestion", "this is not JSON"))
+    assert message["Body"] == "this is not JSON"
+    assert attributes(message) == {"error": "UnreadableMessage", "reason": "the message is not JSON"}
 
 
 def dead_letters(stage, construct, text):
-    """The messages that contain `text` in a dead-letter queue."""
+    """Messages with `text` in a dead-letter queue."""
     return [message for message in stage.messages(f"{construct}DeadLetters") if text in message["Body"]]
 
 
@@ -85,7 +85,7 @@ def attributes(message):
 
 @pytest.fixture
 def impatient(local_stage):
-    """The queue of `sis_batch_created` dead-letters what was received twice, seconds apart."""
+    """Dead-letter messages of the queue of `sis_batch_created` after two receives, seconds apart."""
     sqs, url = local_stage.client("sqs"), local_stage.queues["SisBatchCreatedQueue"]
     names = ["RedrivePolicy", "VisibilityTimeout"]
     deployed = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
@@ -98,19 +98,19 @@ def impatient(local_stage):
 def test_an_event_whose_retries_are_exhausted_is_dead_lettered_and_redriven(local_stage, impatient):
     # GIVEN a function that may not write
     with local_stage.updates_denied("sis_batch_created"):
-        # WHEN an event is delivered as often as its queue allows
+        # WHEN the receives of an event are exhausted
         local_stage.send(json.dumps(example("sis_batch_created", body={"sis_batch_id": "1440098"})))
 
         # THEN SQS moves it to the dead-letter queue
-        (letter,) = eventually(lambda: dead_letters(local_stage, "SisBatchCreated", "1440098"))
-        assert letter["Attributes"]["DeadLetterQueueSourceArn"].endswith(
+        (message,) = eventually(lambda: dead_letters(local_stage, "SisBatchCreated", "1440098"))
+        assert message["Attributes"]["DeadLetterQueueSourceArn"].endswith(
             local_stage.queues["SisBatchCreatedQueue"].rsplit("/", 1)[-1]
         )
 
-    # WHEN the function may write again, and the operator sends the event back
+    # WHEN the function may write again, and the operator redrives the message
     printed = local_stage.ops("redrive", "--queue", "SisBatchCreatedDeadLetters")
 
-    # THEN it is in the table
+    # THEN its item is stored
     assert "RetriesExhausted" in printed
     assert "Sent back: 1" in printed
     eventually(lambda: local_stage.sis_batch(1440098))
@@ -135,7 +135,7 @@ def handler(event, context):
 
 @pytest.fixture
 def probe(local_stage):
-    """Asks AWS for things with the role of the function of `enrollment_created`; returns the answers."""
+    """Invokes AWS requests with the role of the function of `enrollment_created`, and returns the answers."""
     lambda_ = local_stage.client("lambda")
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
@@ -158,7 +158,7 @@ def probe(local_stage):
 
 
 def test_a_function_may_write_its_table_and_its_dead_letter_queue_and_nothing_else(local_stage, probe):
-    # GIVEN the resources of the function of enrollment_created, and those of others
+    # GIVEN the resources of the function of enrollment_created, and those of other functions
     key = {"enrollment_id": {"S": "1"}}
     table = {"TableName": local_stage["ENROLLMENTS_TABLE"]}
     other_table = {
@@ -169,7 +169,7 @@ def test_a_function_may_write_its_table_and_its_dead_letter_queue_and_nothing_el
     def message_to(queue):
         return {"QueueUrl": local_stage.queues[queue], "MessageBody": "probe"}
 
-    # WHEN its role does what the function does, THEN it may
+    # WHEN its role sends the requests of the function, THEN they are allowed
     allowed = probe(
         update=("dynamodb", "update_item", {**table, "Key": key}),
         dead_letter=("sqs", "send_message", message_to("EnrollmentCreatedDeadLetters")),
@@ -178,7 +178,7 @@ def test_a_function_may_write_its_table_and_its_dead_letter_queue_and_nothing_el
     local_stage.client("dynamodb").delete_item(**table, Key=key)
     remove_probe(local_stage, "EnrollmentCreatedDeadLetters")
 
-    # WHEN it does anything else, THEN it may not
+    # WHEN it sends any other request, THEN it is denied
     denied = probe(
         read=("dynamodb", "get_item", {**table, "Key": key}),
         query=(
@@ -205,8 +205,8 @@ def test_a_function_may_write_its_table_and_its_dead_letter_queue_and_nothing_el
 
 
 def remove_probe(stage, queue):
-    (letter,) = (message for message in stage.messages(queue) if message["Body"] == "probe")
-    stage.client("sqs").delete_message(QueueUrl=stage.queues[queue], ReceiptHandle=letter["ReceiptHandle"])
+    (message,) = (message for message in stage.messages(queue) if message["Body"] == "probe")
+    stage.client("sqs").delete_message(QueueUrl=stage.queues[queue], ReceiptHandle=message["ReceiptHandle"])
 
 
 def test_deploying_again_to_the_running_emulator_keeps_the_state(local_stage, examples):
@@ -216,14 +216,14 @@ def test_deploying_again_to_the_running_emulator_keeps_the_state(local_stage, ex
     # WHEN it is deployed again
     assert local_stage["AWS_ENDPOINT_URL"] in local_stage.ops("up")
 
-    # THEN the item is there, and events still arrive
+    # THEN the item is unchanged, and events are still processed
     assert local_stage.enrollment("21070000000046825") == before
     local_stage.send(json.dumps(example("sis_batch_created", body={"sis_batch_id": "77"})))
     eventually(lambda: local_stage.sis_batch(77))
 
 
 def test_a_replay_restores_what_was_lost_and_changes_nothing_else(local_stage, examples):
-    # GIVEN tables that hold the examples and a history, and lose one item
+    # GIVEN tables with the examples and a history, which lose one item
     local_stage.send(*map(json.dumps, [*story.enrollment_history().events, *story.import_history()]))
     eventually(local_stage.is_idle)
     before = local_stage.items()
@@ -238,26 +238,27 @@ def test_a_replay_restores_what_was_lost_and_changes_nothing_else(local_stage, e
         *("--to", (now + timedelta(minutes=1)).isoformat()),
     )
 
-    # THEN the tables are the same to the last attribute
+    # THEN all attributes of all items are as before
     assert "is completed" in printed
     eventually(local_stage.is_idle)
     assert local_stage.items() == before
 
 
 def test_the_deployment_is_verified_and_nothing_is_left_of_it(local_stage):
-    # GIVEN the dead letters of others
+    # GIVEN dead-lettered messages of other tests
+    eventually(local_stage.is_idle)
     before = local_stage.dead_letters()
 
-    # WHEN an operator verifies the stage, with a second round, and the path of the alarms
+    # WHEN an operator verifies the stage, with a second round and a test of the alarms
     printed = local_stage.ops("verify", "--again-after", "1s", "--alarms", "--root-account-id", "21070000000000001")
 
-    # THEN every check passes, on each function
+    # THEN every check passes for each function
     assert "FAILED" not in printed
     for name in EVENT_NAMES:
         assert re.search(rf"delivery: {name} +│ OK", printed)
         assert re.search(rf"after the pause: {name} +│ OK", printed)
 
-    # THEN the reserved items ended as deleted and imported, and only the dead letters of others are there
+    # THEN the reserved items are deleted and imported, and no message was added to the dead-letter queues
     for enrollment_id in ("21079999999999999", "21079999999999998"):
         item = local_stage.enrollment(enrollment_id)
         assert (item["workflow_state"], item["state"]) == ("deleted", "deleted")
@@ -266,25 +267,25 @@ def test_the_deployment_is_verified_and_nothing_is_left_of_it(local_stage):
 
 
 def test_a_function_that_may_not_write_fails_the_verification(local_stage):
-    # GIVEN a function without its permission
+    # GIVEN a function without permission to write
     with local_stage.updates_denied("sis_batch_created"):
         # WHEN an operator verifies the stage
         printed = local_stage.ops("verify", "--timeout", "8s", status=1)
 
-    # THEN this function is named, and no other
+    # THEN only this function fails a check
     assert re.findall(r"delivery: (\w+) +│ FAILED", printed) == ["sis_batch_created"]
     eventually(local_stage.is_idle)
 
 
-def test_an_import_that_canvas_never_ends_is_closed(local_stage):
-    # GIVEN an import that was created, and of which Canvas sends nothing more
+def test_an_import_without_an_end_is_closed(local_stage):
+    # GIVEN an import that was created, and has no further events
     local_stage.send(json.dumps(example("sis_batch_created", body={"sis_batch_id": "1440097"})))
     eventually(lambda: local_stage.sis_batch(1440097))
 
     # WHEN the operator closes it
     printed = local_stage.ops("close-import", "21070000000000001", "1440097", "--as", "aborted")
 
-    # THEN it is aborted, not unfinished any more, and its timeline has both
+    # THEN it is aborted and no longer unfinished, and its timeline has both states
     assert re.search(r"1440097 +│ aborted", printed)
     item = local_stage.sis_batch(1440097)
     assert item["aborted_at"] > item["initializing_at"]

@@ -1,4 +1,4 @@
-"""No secret and no personal value reaches a log line, a metric, an exception or a reason, and only the body the bus."""
+"""Privacy: logs, metrics, exceptions and reasons have no personal data and no secret; the bus gets the body only."""
 
 import json
 import logging
@@ -7,15 +7,16 @@ from importlib import import_module
 from itertools import islice
 
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.canvas.event import parse_event
 from functions.canvas.rejection import RejectedEvent
 from functions.runtime import logger
-from tests.canvas import EVENT_NAMES, example, on_the_bus, sqs_batch, without
-from tests.context import FunctionContext
-from tests.unit.test_models import MODELS
+from testbed.events import EVENT_NAMES, example, on_the_bus, sqs_batch, without
+from testbed.lambda_context import FunctionContext
+from testbed.models import MODELS
 
-# What an operator may see: names of events and fields, times, states, and the item's own key.
+# Values that operators may see: names of events and fields, times, states, and the key of the item.
 _KEY_FIELDS = {"event_name", "event_time", "enrollment_id", "sis_batch_id", "account_id", "producer"}
 
 SECRETS = {
@@ -41,18 +42,18 @@ FORWARDED = {
 
 
 def private_values(message):
-    """Every value of `message` that says something of a person or opens a door."""
+    """All values of `message` that are personal data or secrets."""
     private = set()
     for part in ("metadata", "body"):
         for name, value in message[part].items():
             if isinstance(value, str) and name not in _KEY_FIELDS and len(value) > 5:
                 private.add(value)
-    # An import's account is its key, and its global id is what metadata names too.
+    # The account of an import is part of its key, and its global id is in the metadata, too.
     return private - {"21070000000000001", "invited", "pending_invited", "initializing", "created"}
 
 
 def spoil(message):
-    """Messages that are rejected for each of our reasons, each still holding everything private."""
+    """Messages that are rejected for each reason, with all private values."""
     yield without(message, "metadata", "event_time")
     yield message | {"metadata": message["metadata"] | {"event_time": message["metadata"].get("user_login", "x" * 9)}}
     yield message | {"metadata": message["metadata"] | {"event_time": "2999-01-01T00:00:00Z"}}
@@ -64,7 +65,7 @@ def spoil(message):
 
 
 def batched(messages):
-    """`messages`, ten at a time."""
+    """Split `messages` into batches of ten."""
     messages = iter(messages)
     return iter(lambda: list(islice(messages, 10)), [])
 
@@ -78,25 +79,25 @@ def debug_logging():
 
 
 @pytest.mark.parametrize("event_name", EVENT_NAMES)
-def test_nothing_private_is_written_whatever_becomes_of_the_event(
+def test_nothing_private_is_written_for_any_outcome_of_an_event(
     tables, deliver, dead_letters, output, caplog, debug_logging, event_name
 ):
-    # GIVEN an example, also as a duplicate, as a stale event, and spoilt in every way that is rejected
+    # GIVEN an example, a duplicate, a stale event, and messages for every reason of rejection
     message = example(event_name)
     stale = message | {"metadata": message["metadata"] | {"event_time": "2001-01-01T00:00:00Z"}}
     private = private_values(message)
     assert private
 
-    # WHEN all of them arrive
+    # WHEN all of them are delivered
     for delivered in (message, message, stale):
         deliver(delivered)
     for batch in batched(spoil(message)):
         deliver(*batch, to=event_name)
 
-    # THEN the log, the metrics and the reasons know of them without one private value
+    # THEN log, metrics and reasons report them without any private value
     attributes = [str(dead_letter["MessageAttributes"]) for dead_letter in dead_letters()]
     assert attributes
-    # The client logs keys and every write; Lambda's JSON log format sets the root logger to INFO.
+    # The client logs every write at DEBUG; with the JSON log format, Lambda sets the root logger to INFO.
     assert logging.getLogger("pydynox").level == logging.ERROR
     written = "\n".join([*output.lines(), *attributes, caplog.text])
     assert "Applied" in written
@@ -125,36 +126,37 @@ def test_nothing_private_is_written_when_dynamodb_fails(aws, deliver, output, ca
     assert [value for value in private_values(message) if value in written] == []
 
 
-def test_nothing_private_is_written_by_the_relay(aws, dead_letters, output, caplog):
-    # GIVEN every example, whole and torn, and no bus to take them
+def test_nothing_private_is_written_by_the_relay(scripted_bus, scripted_dead_letters, output, caplog):
+    # GIVEN every example, complete and truncated, and a bus that rejects all
     relay = import_module("functions.handlers.relay")
     whole = [json.dumps(example(name)) for name in EVENT_NAMES]
+    scripted_bus.answers += [ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents")] * len(whole)
 
-    # WHEN they are relayed
+    # WHEN they are delivered to the relay
     for body in whole:
         relay.handler(sqs_batch(body, body[: len(body) // 2]), FunctionContext())
 
-    # THEN the log and the reasons know of the failures only
-    written = "\n".join(
-        [*output.lines(), *(str(letter["MessageAttributes"]) for letter in dead_letters()), caplog.text]
-    )
+    # THEN log and reasons report the failures only
+    reasons = [str(entry["MessageAttributes"]) for entry in scripted_dead_letters.entries]
+    written = "\n".join([*output.lines(), *reasons, caplog.text])
     assert "the message is not JSON" in written
+    assert "ThrottlingException" in written
     for name in EVENT_NAMES:
         assert [value for value in private_values(example(name)) if value in written] == []
 
 
 def test_the_relay_forwards_six_keys_of_the_metadata_and_the_body(scripted_bus, deliver, tables, output, caplog):
-    # GIVEN an event whose metadata is full of secrets
+    # GIVEN an event with secrets in its metadata
     message = {"metadata": FORWARDED | SECRETS, "body": example("enrollment_created")["body"]}
 
-    # WHEN it is relayed
+    # WHEN it is delivered to the relay
     import_module("functions.handlers.relay").handler(sqs_batch(json.dumps(message)), FunctionContext())
 
-    # THEN the bus gets what places, orders and traces the event, and what Canvas says of it
+    # THEN the bus gets the body, and the metadata that locate, order and trace the event
     ((entry,),) = scripted_bus.requests
     assert json.loads(entry["Detail"]) == {"metadata": FORWARDED, "body": message["body"]}
 
-    # AND no secret is in any part of the entry, nor in what the relay or the event's function writes
+    # AND neither the entry nor the output of relay and event function has a secret
     deliver(json.loads(entry["Detail"]))
     written = "\n".join([json.dumps(entry), *output.lines(), caplog.text])
     assert "Applied" in written

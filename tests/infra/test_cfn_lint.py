@@ -1,4 +1,4 @@
-"""The templates by CloudFormation's own schemas: what a deployment would refuse half-way."""
+"""Validates the templates with the schemas of CloudFormation, before a deployment fails half-way."""
 
 import json
 
@@ -6,17 +6,17 @@ import pytest
 from cfnlint import ManualArgs
 from cfnlint.api import lint
 
-from tests.conftest import synthesise
+from testbed.stacks import synthesise
 from tests.infra.conftest import RECONCILED
 
 pytestmark = pytest.mark.slow
 
 REGIONS = ["us-east-1", "ca-central-1"]
-# Where a Ref or GetAtt orders two resources already, the CDK adds a DependsOn all the same.
+# The CDK adds a DependsOn even where a Ref or GetAtt orders two resources.
 WRITTEN_BY_THE_CDK = ["W3005"]
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod", pytest.param(RECONCILED, id="compared with Canvas")])
+@pytest.mark.parametrize("stage", ["dev", pytest.param(RECONCILED, id="prod, compared with Canvas")])
 def test_cfn_lint_finds_nothing(stage):
     templates = synthesise(stage)
     config = ManualArgs(regions=REGIONS, ignore_checks=WRITTEN_BY_THE_CDK)

@@ -1,4 +1,4 @@
-"""Alarms that reach someone and mean something to do, on metrics that exist; a dashboard for the rest."""
+"""Alarms and dashboard: every alarm has a recipient, a runbook section and existing metrics."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from aws_cdk import App
 from aws_cdk.assertions import Annotations, Match
 
 from infra.app import build
-from tests.canvas import EVENT_NAMES, ROOT, example, sqs_batch, without
-from tests.conftest import PROD, synthesise
-from tests.context import FunctionContext
-from tests.tables import Tables
-from tests.templates import arn_of, of_type
+from testbed.events import EVENT_NAMES, ROOT, example, sqs_batch, without
+from testbed.lambda_context import FunctionContext
+from testbed.stacks import PROD, synthesise
+from testbed.tables import Tables
+from tests.infra.templates import arn_of, of_type
 
 PAGES = {"AllForeign", "DeliveriesLost", "FunctionErrors", "NoEvents", "QueueDelayPersists", "RetriesPersist"}
 NOTIFICATIONS = {
@@ -27,7 +27,7 @@ NAMESPACE = "CanvasLiveState/prod"
 
 def alarms_of(template):
     return {
-        re.fullmatch(r"MonitoringAlarms(\w+?)[0-9A-F]{8}", logical_id)[1]: properties
+        logical_id.removeprefix("MonitoringAlarms")[:-8]: properties
         for logical_id, properties in of_type(template, "AWS::CloudWatch::Alarm").items()
     }
 
@@ -38,7 +38,7 @@ def alarms(prod):
 
 
 def inputs(alarm):
-    """The metrics that an alarm evaluates, and the period of each."""
+    """Metrics that an alarm evaluates, with their periods."""
     if "Metrics" not in alarm:
         return [
             {"Metric": alarm, "Stat": alarm.get("Statistic") or alarm["ExtendedStatistic"], "Period": alarm["Period"]}
@@ -56,7 +56,7 @@ def test_these_are_the_alarms(alarms):
 
 @pytest.mark.parametrize("name", sorted(PAGES | NOTIFICATIONS))
 def test_an_alarm_reaches_the_topic_of_its_severity_which_admits_cloudwatch(prod, alarms, name):
-    # GIVEN the topic that the alarm notifies when it goes off and when it is over
+    # GIVEN the topic that is notified of the states ALARM and OK
     (action,) = alarms[name]["AlarmActions"]
     assert alarms[name]["OKActions"] == [action]
     topic = action["Ref"]
@@ -81,11 +81,13 @@ def test_an_alarm_reaches_the_topic_of_its_severity_which_admits_cloudwatch(prod
 
 
 def assert_has_a_runbook(alarm, severity):
-    """The description of `alarm` says its severity and meaning, and names a complete section of the runbook."""
-    said, meaning, anchor = re.fullmatch(
+    """Check that the description of `alarm` has severity, meaning and an existing section of the runbook."""
+    description = re.fullmatch(
         r"(page|notify): (.+\.) Runbook: docs/operations\.md#([a-z-]+)", alarm["AlarmDescription"]
-    ).groups()
-    assert said == severity
+    )
+    assert description
+    stated, meaning, anchor = description.groups()
+    assert stated == severity
     assert len(meaning) > 20
     sections = re.split(r"^### ", (ROOT / "docs/operations.md").read_text(), flags=re.MULTILINE)[1:]
     section = {re.sub(r"[^a-z0-9-]", "", s.split("\n")[0].lower().replace(" ", "-")): s for s in sections}[anchor]
@@ -97,7 +99,7 @@ def assert_has_a_runbook(alarm, severity):
 
 
 @pytest.mark.parametrize("name", sorted(PAGES | NOTIFICATIONS))
-def test_an_alarm_says_its_severity_its_meaning_and_its_section_of_the_runbook(alarms, name):
+def test_an_alarm_has_a_severity_a_meaning_and_a_section_of_the_runbook(alarms, name):
     assert_has_a_runbook(alarms[name], "page" if name in PAGES else "notify")
 
 
@@ -109,7 +111,7 @@ def test_messages_that_fail_notify_after_a_quarter_hour_and_page_after_an_hour(a
     assert alarm["EvaluationPeriods"] * PROD.notify_after_minutes == minutes
     assert alarm["Threshold"] == 1
     assert expression(alarm).startswith("SUM(")
-    # Of every event function, and of the relay.
+    # All event functions, and the relay.
     dimensions = [metric["Metric"].get("Dimensions", []) for metric in inputs(alarm)]
     assert sorted(d["Value"] for ds in dimensions for d in ds) == sorted(EVENT_NAMES)
     assert [] in dimensions
@@ -132,7 +134,7 @@ def test_any_dead_lettered_message_notifies(prod, alarms):
 
 
 def test_deliveries_lost_are_those_of_rules_on_a_custom_bus(prod, alarms):
-    # With `RuleName` alone a metric is of the default bus, and matches nothing of ours.
+    # A metric with `RuleName` alone belongs to the default bus.
     buses, rules = set(), set()
     for metric in inputs(alarms["DeliveriesLost"]):
         assert metric["Metric"]["MetricName"] == "InvocationsFailedToBeSentToDlq"
@@ -189,7 +191,7 @@ def test_no_alarm_evaluates_more_metrics_than_cloudwatch_allows(alarms):
 
 
 def test_recipients_are_subscribed_or_an_existing_topic_is_used():
-    # GIVEN one severity by mail, the other by a topic of somebody else
+    # GIVEN one severity by email, the other by an existing topic
     existing = "arn:aws:sns:us-east-1:111122223333:integration"
     pipeline = synthesise(
         PROD.model_copy(update={"page_emails": ("oncall@example.edu",), "notify_topic_arn": existing})
@@ -212,13 +214,16 @@ def test_recipients_are_subscribed_or_an_existing_topic_is_used():
 def test_synthesis_warns_of_a_severity_that_reaches_nobody(recipients, mute):
     app = App(context={"aws:cdk:bundling-stacks": []})
     _, pipeline = build(app, PROD.model_copy(update=recipients))
-    warnings = Annotations.from_stack(pipeline).find_warning("*", Match.string_like_regexp("Stage prod is mute"))
-    assert {re.search(r"its (\w+) alarms reach nobody", warning.entry.data)[1] for warning in warnings} == mute
+    warnings = Annotations.from_stack(pipeline).find_warning(
+        "*", Match.string_like_regexp("of stage prod have no recipient")
+    )
+    warned = [re.search(r"The (\w+) alarms of stage", str(warning.entry.data)) for warning in warnings]
+    assert {match and match[1] for match in warned} == mute
 
 
 @pytest.fixture
 def emitted(aws, prod, deliver, dead_letters, output):
-    """The names and dimensions of all metrics that the functions really emit."""
+    """Names and dimensions of all metrics that the functions emit."""
     Tables(prod.data)
     relay = import_module("functions.handlers.relay")
     boto3.client("events").create_event_bus(Name="canvas-live-events-test")
@@ -252,14 +257,14 @@ def emitted(aws, prod, deliver, dead_letters, output):
 
 
 def dashboard_of(prod):
-    """The dashboard's body, its CloudFormation references replaced by a word."""
+    """Body of the dashboard, with CloudFormation references replaced by a word."""
     (dashboard,) = of_type(prod.pipeline, "AWS::CloudWatch::Dashboard").values()
     parts = dashboard["DashboardBody"]["Fn::Join"][1]
     return json.loads("".join(part if isinstance(part, str) else "reference" for part in parts))
 
 
 def test_no_widget_and_no_alarm_names_a_metric_that_nothing_emits(prod, alarms, emitted):
-    # GIVEN every metric of our own that a widget or an alarm names
+    # GIVEN every custom metric in a widget or an alarm
     named = set()
     for widget in dashboard_of(prod)["widgets"]:
         for namespace, metric, *dimensions in widget["properties"].get("metrics", []):
@@ -271,7 +276,7 @@ def test_no_widget_and_no_alarm_names_a_metric_that_nothing_emits(prod, alarms, 
                 dimensions = tuple(d["Name"] for d in metric.get("Dimensions", []))
                 named.add((metric["Namespace"], metric["MetricName"], dimensions))
 
-    # THEN the functions emit it, in that namespace and with exactly those dimensions
+    # THEN the functions emit it in that namespace and with exactly those dimensions
     assert named
     assert named - emitted == set()
 
@@ -280,7 +285,7 @@ def test_nothing_adds_a_dimension_to_our_metrics_or_mixes_stages(prod):
     for function in of_type(prod.pipeline, "AWS::Lambda::Function").values():
         variables = function["Environment"]["Variables"]
         assert variables["METRICS_NAMESPACE"] == NAMESPACE
-        # It would become a dimension of every metric, and silence every alarm at once.
+        # It would become a dimension of every metric, so that no alarm would match.
         assert "POWERTOOLS_SERVICE_NAME" not in variables
 
 
@@ -294,7 +299,7 @@ def test_the_top_row_of_the_dashboard_answers_whether_it_is_healthy(prod, alarms
         assert sum(widget["width"] for widget in widgets if widget["y"] == y) == 24
 
 
-def test_what_cures_itself_is_on_the_dashboard(prod):
+def test_the_dashboard_has_throttles_retries_and_dead_lettered_messages(prod):
     titles = {widget["properties"]["title"] for widget in dashboard_of(prod)["widgets"]}
     assert {"Function throttles", "Table throttles and errors", "Retried", "Dead-lettered messages"} <= titles
 

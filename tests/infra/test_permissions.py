@@ -1,15 +1,15 @@
-"""Every permission of every function, enumerated: what is not listed here fails the test."""
+"""Permissions of all functions. A permission that is not listed here fails a test."""
 
 import pytest
 
 from functions.routes import ROUTES
-from tests.templates import arn_of, consumer_of, functions_by_event, ingestion_queue, of_type
+from tests.infra.templates import arn_of, consumer_of, functions_by_event, ingestion_queue, of_type
 
 
 @pytest.fixture(scope="module")
 def permissions(prod):
-    """Per role, what its policies allow: actions and the logical ids of the resources."""
-    allowed = {}
+    """Allowed actions by role, with the logical ids of the resources."""
+    allowed: dict[str, list[tuple[list[str], str]]] = {}
     for policy in of_type(prod.pipeline, "AWS::IAM::Policy").values():
         (role,) = (role["Ref"] for role in policy["Roles"])
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -37,7 +37,7 @@ def log_of(function):
 
 
 def consumption(prod, function):
-    """What a function may do as consumer of its queue: what an event source mapping needs, and dead-lettering."""
+    """Permissions of the consumer of a queue: those of an event source mapping, and dead-lettering."""
     (source,) = (
         arn_of(mapping["EventSourceArn"])
         for mapping in of_type(prod.pipeline, "AWS::Lambda::EventSourceMapping").values()
@@ -56,7 +56,7 @@ def test_a_function_may_log_update_its_own_table_and_consume_its_own_queue(prod,
     # GIVEN the function of the route
     function = functions_by_event(prod.pipeline)[route.event_name]
 
-    # THEN its role allows that, each in a statement of its own, and nothing more
+    # THEN its role allows that, one statement each, and nothing else
     update, *others = sorted(permissions[role_of(function)])
     table = {"enrollments": "Enrollments4D8328BC", "sis_batches": "SisBatchesF3162930"}[route.table]
     assert update[0] == ["dynamodb:UpdateItem"]
@@ -158,11 +158,11 @@ def test_there_is_no_other_kind_of_permission(prod):
 
 
 def test_operators_may_do_what_ops_does_and_nothing_else(prod):
-    # GIVEN the operators' policy: what may be done to which kind of resource
+    # GIVEN the policy of operators: actions by kind of resource
     (policy,) = of_type(prod.pipeline, "AWS::IAM::ManagedPolicy").values()
     allowed = {action for statement in policy["PolicyDocument"]["Statement"] for action in listed(statement["Action"])}
 
-    # THEN it looks, sends, receives and replays; it writes no item, changes no resource and passes no role
+    # THEN it allows to read, send, receive and replay; not to write items, change resources or pass roles
     assert allowed == {
         *("cloudformation:DescribeStacks", "cloudformation:ListStackResources"),
         *("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"),

@@ -1,12 +1,12 @@
-"""Queues: Canvas may deliver, nobody may do more, and a message that fails is retried for a day, then kept."""
+"""Queues: only Canvas may send, failed messages are retried for a day, and dead-lettered messages are kept."""
 
 import math
 
 import pytest
 
 from infra.settings import FUNCTION_TIMEOUT_SECONDS
-from tests.conftest import PROD
-from tests.templates import arn_of, ingestion_queue, of_type
+from testbed.stacks import PROD
+from tests.infra.templates import arn_of, ingestion_queue, of_type
 
 DAY = 24 * 3600
 
@@ -18,7 +18,7 @@ def queues(prod):
 
 @pytest.fixture(scope="module")
 def sources(queues):
-    """The queues that a function consumes."""
+    """Queues that a function consumes."""
     return {logical_id: queue for logical_id, queue in queues.items() if "RedrivePolicy" in queue}
 
 

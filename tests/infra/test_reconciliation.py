@@ -1,4 +1,4 @@
-"""The reconciliation is optional and apart: a stage without its settings has nothing of it, and with them all else."""
+"""The reconciliation is optional: its settings add resources to a stage and change none of the event path."""
 
 import ast
 import json
@@ -13,13 +13,13 @@ from aws_cdk.assertions import Annotations, Match
 from infra.app import build
 from reconciliation import handlers
 from tests.infra.conftest import CANVAS_DATA_SECRET, CANVAS_SECRET, RECONCILED
-from tests.templates import of_type, run_functions
+from tests.infra.templates import of_type, run_functions
 
 FUNCTIONS = {
     *("compare", "compare_imports", "conclude", "decide", "poll", "publish", "request"),
     *("run_monitor", "unfinished_imports"),
 }
-# What a stage has in any case, and what the reconciliation adds something to.
+# Resources of every stage to which the reconciliation adds something.
 EXTENDED = {"MonitoringDashboard242C9864", "OperatorsPolicy0178DE48"}
 
 
@@ -36,11 +36,11 @@ def test_a_stage_with_the_settings_has_all_that_it_had_and_more(prod, reconciled
 
     # THEN the data stack is the same
     assert reconciled.data == prod.data
-    # AND of the pipeline, nothing is changed but the dashboard and what operators may do
+    # AND in the pipeline, only the dashboard and the policy of operators are changed
     added = after["Resources"].keys() - before["Resources"].keys()
     unchanged = {name: resource for name, resource in after["Resources"].items() if name not in added | EXTENDED}
     assert unchanged == {name: before["Resources"][name] for name in before["Resources"] if name not in EXTENDED}
-    # AND what is added is of the reconciliation
+    # AND all added resources belong to the reconciliation
     alarms = {"DriftFound", "HourlyErrors", "RunFailed", "RunOverdue"}
     prefixes = ("Reconciliation", *(f"MonitoringAlarms{alarm}" for alarm in alarms))
     assert [name for name in added if not name.startswith(prefixes)] == []
@@ -53,7 +53,7 @@ def test_the_asset_of_the_event_path_is_the_same_with_and_without(prod, reconcil
         functions = of_type(template, "AWS::Lambda::Function").values()
         return {json.dumps(f["Code"], sort_keys=True) for f in functions if f["Handler"].startswith(f"{package}.")}
 
-    # THEN each have one asset, and that of the event path stays what it was
+    # THEN each package has one asset, and that of the event path is unchanged
     (event_path,) = assets(prod.pipeline, "functions")
     assert assets(reconciled.pipeline, "functions") == {event_path}
     assert len(assets(reconciled.pipeline, "reconciliation")) == 1
@@ -65,47 +65,53 @@ def test_every_handler_has_a_function_and_every_function_a_handler(reconciled):
     assert files == run_functions(reconciled.pipeline).keys() == FUNCTIONS
 
 
-def reads_setting(node):
-    """Whether `node` is `setting("…")`."""
-    is_call = isinstance(node, ast.Call) and ast.unparse(node.func) == "setting"
-    return is_call and isinstance(node.args[0], ast.Constant)
+def tree_of(module):
+    """Syntax tree of a module."""
+    spec = find_spec(module)
+    assert spec
+    assert spec.origin
+    return ast.parse(Path(spec.origin).read_text())
+
+
+def settings_in(tree):
+    """Names in the calls `setting("…")`."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "setting")
+    return {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
 
 
 def settings_read_by(module, seen):
-    """The names of the settings that a module, and what it imports of our packages, reads."""
+    """Names of the settings that a module reads, directly or in the project modules that it imports."""
     if module in seen or not module.startswith(("reconciliation", "functions.")):
         return set()
     seen.add(module)
-    tree = ast.parse(Path(find_spec(module).origin).read_text())
-    names = {node.args[0].value for node in ast.walk(tree) if reads_setting(node)}
+    tree = tree_of(module)
     imported = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return names.union(*(settings_read_by(name, seen) for name in imported))
+    return settings_in(tree).union(*(settings_read_by(name, seen) for name in imported))
 
 
 @pytest.mark.parametrize("step", sorted(FUNCTIONS))
 def test_a_function_is_given_what_its_handler_reads(reconciled, step):
-    # GIVEN what a handler reads itself, and what it or anything that it imports reads
+    # GIVEN the settings that a handler reads directly, and those of its imports
     module = f"reconciliation.handlers.{step}"
     everything = settings_read_by(module, set())
-    tree = ast.parse(Path(find_spec(module).origin).read_text())
-    itself = {node.args[0].value for node in ast.walk(tree) if reads_setting(node)}
+    itself = settings_in(tree_of(module))
     _, function = run_functions(reconciled.pipeline)[step]
     given = set(function["Environment"]["Variables"])
 
-    # THEN it is given the former, nothing but the latter, and the namespace of its metrics and its stage
+    # THEN it has all of the former, only settings of the latter, and the metrics namespace and stage
     of_tables = {"ENROLLMENTS_TABLE", "SIS_BATCHES_TABLE"}  # whose variables have their names in a table of `summary`
     assert itself <= given
     assert given - everything - of_tables <= {"METRICS_NAMESPACE"}
 
 
 def test_the_functions_have_the_settings_of_the_stage(changed):
-    # GIVEN settings of which none is the default
-    variables = {}
+    # GIVEN settings that all differ from the defaults
+    variables: dict[str, list[object]] = {}
     for _, function in run_functions(changed.pipeline).values():
         for name, value in function["Environment"]["Variables"].items():
             variables.setdefault(name, []).append(value)
 
-    # THEN every function that reads one has it; the two publishers share the rate
+    # THEN every function that reads one has it, and the two publishers share the rate limit
     expected = {
         "CANVAS_URL": "https://canvas.example.edu",
         "CANVAS_DATA_URL": "https://data.example.edu",
@@ -133,10 +139,10 @@ def test_publishing_watches_the_queues_that_corrections_pass(reconciled):
 
 
 def test_no_secret_is_in_a_template(reconciled):
-    # GIVEN everything that a template says of secrets
+    # GIVEN all references to secrets in a template
     text = json.dumps(reconciled.pipeline)
 
-    # THEN it is their ARNs: not one reference that CloudFormation would resolve to a value
+    # THEN they are ARNs, and not dynamic references, which CloudFormation would resolve
     assert "{{resolve:" not in text
     named = {"secret:canvas-AbCdEf", "secret:canvas-data", "secret:canvas-data-??????"}
     assert set(re.findall(r"secret:[\w/+=.@?-]+", text)) == named
@@ -147,7 +153,7 @@ def test_functions_have_the_time_memory_and_disk_that_they_need(reconciled):
     for step, (_, function) in run_functions(reconciled.pipeline).items():
         assert function["Timeout"] == 900
         sizes[step] = (function["MemorySize"], function.get("EphemeralStorage", {}).get("Size", 512))
-    # One whole CPU where rows are parsed, disk where all users' names are.
+    # One CPU for parsing rows, and disk space for the names of all users.
     assert sizes.pop("compare") == (1769, 512)
     assert sizes.pop("decide") == (1769, 10240)
     assert set(sizes.values()) == {(512, 512)}
@@ -155,7 +161,7 @@ def test_functions_have_the_time_memory_and_disk_that_they_need(reconciled):
 
 @pytest.mark.parametrize("stage", ["reconciled", "changed"])
 def test_the_bucket_is_private_encrypted_open_to_tls_only_empties_itself_and_is_retained(stage, request):
-    # Also by a stage that does not keep its data.
+    # Even in a stage that does not keep its data.
     stage = request.getfixturevalue(stage).pipeline
     ((logical_id, bucket),) = (item for item in stage["Resources"].items() if item[1]["Type"] == "AWS::S3::Bucket")
 
@@ -166,7 +172,7 @@ def test_the_bucket_is_private_encrypted_open_to_tls_only_empties_itself_and_is_
     assert properties["LifecycleConfiguration"]["Rules"] == [
         {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}, "ExpirationInDays": 3, "Status": "Enabled"}
     ]
-    # An older version of an object would not expire; a name of its own would block the next deployment.
+    # Versions would not expire, and a fixed name would block the next deployment.
     assert not {"VersioningConfiguration", "BucketName"} & properties.keys()
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     ((policy,),) = (
@@ -179,7 +185,7 @@ def test_the_bucket_is_private_encrypted_open_to_tls_only_empties_itself_and_is_
 
 
 def schedules(template):
-    """The schedules by what they start: a step, or the run."""
+    """Schedules by target: a step, or the run."""
     steps = {logical_id: step for step, (logical_id, _) in run_functions(template).items()}
     return {
         steps.get(schedule["Target"]["Arn"].get("Fn::GetAtt", [None])[0], "run"): schedule
@@ -199,14 +205,14 @@ def test_a_run_starts_every_day_and_two_functions_every_hour(reconciled):
     assert found["run_monitor"]["ScheduleExpression"] == "cron(15 * * * ? *)"
     assert found["unfinished_imports"]["ScheduleExpression"] == "cron(45 * * * ? *)"
     for step in ("run_monitor", "unfinished_imports"):
-        # What could not be started in its hour is not made up for: the next hour looks again.
+        # A missed invocation is not repeated: the next one is an hour later.
         assert found[step]["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
 
 
 def test_the_time_between_two_runs_is_a_setting(changed):
     run = schedules(changed.pipeline)["run"]
     assert run["ScheduleExpression"] == "rate(36 hours)"
-    # The most that the scheduler takes.
+    # Maximum of EventBridge Scheduler.
     assert run["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 24 * 3600
 
 
@@ -238,7 +244,7 @@ def test_a_local_stage_is_compared_with_the_double_that_the_context_names(local)
 
 
 def test_removing_the_reconciliation_blocks_no_deployment(prod, reconciled):
-    # Nothing of it is exported, and what it imports is exported in any case.
+    # It exports nothing, and imports only what every stage exports.
     def exports(template):
         return {output["Export"]["Name"] for output in template.get("Outputs", {}).values() if "Export" in output}
 

@@ -1,4 +1,4 @@
-"""The settings of the reconciliation: what cannot be deployed is an error that names the key and what to do."""
+"""Settings of the reconciliation: an invalid one is an error that names the key and the remedy."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from infra.settings import Reconciliation, StageError, stage_settings
-from tests.canvas import ROOT
+from testbed.events import ROOT
 
 REQUIRED = {
     "root_account_id": "21070000000000001",
@@ -20,19 +20,19 @@ REQUIRED = {
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a stage out of a stages.toml with these settings of its reconciliation, and `stage` above them."""
+    """Read a stage from a stages.toml with these settings of the reconciliation, and `stage` above them."""
 
     def read(stage="", without=(), **settings):
         values = {key: value for key, value in (REQUIRED | settings).items() if key not in without}
         lines = "\n".join(f"{key} = {value!r}" for key, value in values.items()).replace("'", '"')
         file = tmp_path / "stages.toml"
         file.write_text(f"[beta]\n{stage}\n[beta.reconciliation]\n{lines}\n")
-        return stage_settings.__wrapped__("beta", file)  # not one that was read before
+        return stage_settings.__wrapped__("beta", file)  # bypasses the cache
 
     return read
 
 
-def test_what_is_not_said_has_its_default(read):
+def test_a_setting_that_is_not_set_has_its_default(read):
     assert read().reconciliation == Reconciliation(
         **REQUIRED,
         canvas_data_url="https://api-gateway.instructure.com",
@@ -46,7 +46,7 @@ def test_what_is_not_said_has_its_default(read):
     )
 
 
-def test_a_stage_is_compared_with_nothing_unless_it_says_so():
+def test_a_stage_has_no_reconciliation_by_default():
     assert stage_settings("prod").reconciliation is None
     assert stage_settings("dev").reconciliation is None
     assert stage_settings("local").reconciliation is not None
@@ -67,7 +67,7 @@ def test_a_missing_key_is_named(read, key):
             "reconciliation.schedule_hour is not a setting: did you mean reconciliation.schedule_hours?",
         ),
         ({"colour": 3}, "reconciliation.colour is not a setting"),
-        # A key of the stage is none of this table.
+        # A key of the stage is invalid in this table.
         ({"retry_hours": 3}, "reconciliation.retry_hours is not a setting"),
         ({"root_account_id": "1"}, "reconciliation.root_account_id: String should match pattern"),
         (
@@ -96,7 +96,7 @@ def test_a_missing_key_is_named(read, key):
         ({"drift_alarm": 0}, "reconciliation.drift_alarm: Input should be greater than or equal to 1, not 0"),
         (
             {"schedule_hours": 240},
-            "and must still be in the window of the next run. Choose window_days of at least 24",
+            "which must still be in the window of the next run. Choose window_days of at least 24",
         ),
     ],
 )
@@ -118,7 +118,7 @@ def test_the_shortest_window_holds_two_weeks_and_the_time_between_two_runs(read,
     [
         "canvas.example.edu",
         "http://canvas.example.edu",
-        "http://127.0.0.1:8080",  # of the emulator only
+        "http://127.0.0.1:8080",  # valid on the emulator only
         "https://canvas.example.edu/api/v1",
         "https://canvas.example.edu/?access_token=SECRET",
         "https://user:SECRET@canvas.example.edu",
@@ -139,10 +139,10 @@ def test_a_slash_at_the_end_of_a_url_makes_no_difference(read, url):
 
 
 def test_the_school_must_be_of_a_shard_whose_events_are_not_dropped(read):
-    # GIVEN a stage whose schools are on two shards
+    # GIVEN a stage with schools on two shards
     schools = 'root_account_ids = ["21060000000000001", "21070000000000009"]'
 
-    # THEN it may be compared with any school on one of these, and with no other
+    # THEN any root account on these shards is accepted, and no other
     assert read(schools).reconciliation.root_account_id == "21070000000000001"
     with pytest.raises(StageError, match=r"reconciliation\.root_account_id is of shard 2108, and no school of"):
         read(schools, root_account_id="21080000000000001")
@@ -157,11 +157,12 @@ def test_the_table_is_a_table(tmp_path):
 
 def test_the_double_of_canvas_takes_the_place_of_both_urls_on_the_emulator():
     reconciliation = stage_settings("local").compared_with("http://127.0.0.1:4711").reconciliation
+    assert reconciliation
     assert (reconciliation.canvas_url, reconciliation.canvas_data_url) == ("http://127.0.0.1:4711",) * 2
 
 
 @pytest.mark.parametrize("url", ["http://canvas.example.edu", "http://127.0.0.1/x"])
-def test_a_context_that_is_no_such_url_is_said(url):
+def test_a_context_that_is_no_such_url_is_an_error(url):
     with pytest.raises(StageError, match=r"^The context canvas_url must be(gin with)? https://"):
         stage_settings("local").compared_with(url)
 
@@ -172,7 +173,7 @@ def test_a_deployed_stage_takes_its_urls_from_its_file_only(read):
 
 
 def test_the_app_ends_with_the_sentence():
-    # GIVEN a context that a deployed stage does not take
+    # GIVEN a context that is invalid for a deployed stage
     context = json.dumps({"stage": "prod", "canvas_url": "http://127.0.0.1:1"})
     environment = os.environ | {"CDK_CONTEXT_JSON": context}
 
@@ -181,7 +182,7 @@ def test_the_app_ends_with_the_sentence():
         [sys.executable, "app.py"], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
     )
 
-    # THEN it says so in one line, without a traceback
+    # THEN the error is one line, without a traceback
     assert ran.returncode == 1
     assert ran.stderr.strip().splitlines()[-1].endswith("Stage prod takes its URLs from stages.toml.")
     assert "Traceback" not in ran.stderr

@@ -1,16 +1,17 @@
-"""Alarms and graphs of the reconciliation, on metrics that its functions really emit."""
+"""Alarms and graphs of the reconciliation, on metrics that its functions emit."""
 
 import json
 
 import pytest
 
+from functions.routes import FAMILIES
 from functions.runtime import metrics
 from reconciliation.family_metrics import record_hours_since_run, record_report
-from reconciliation.report import FAMILIES, Report
+from reconciliation.report import Report
 from reconciliation.verdict import Verdict
 from tests.infra.conftest import CHANGED
+from tests.infra.templates import definition_of, of_type, run_functions
 from tests.infra.test_monitoring import alarms_of, assert_has_a_runbook, dashboard_of, expression, inputs
-from tests.templates import definition_of, of_type, run_functions
 
 ALARMS = {"DriftFound", "HourlyErrors", "RunFailed", "RunOverdue"}
 
@@ -31,7 +32,7 @@ def test_an_alarm_notifies_and_names_its_section_of_the_runbook(alarms, name):
     (action,) = alarm["AlarmActions"]
     assert alarm["OKActions"] == [action]
     assert action["Ref"].startswith("MonitoringAlarmsNotify")
-    # A stage that has not run yet, or a run that found nothing, is no alarm.
+    # No alarm before the first run, or after a run without differences.
     assert alarm["TreatMissingData"] == "notBreaching"
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
     assert_has_a_runbook(alarm, "notify")
@@ -48,7 +49,7 @@ def test_a_run_that_failed_was_stopped_or_took_too_long_notifies(reconciled, ala
     }
     for metric in watched:
         assert metric["Namespace"] == "AWS/States"
-        # Of the runs: items of a map have an ARN of their own.
+        # Runs only: items of a map have another ARN.
         assert metric["Dimensions"] == [{"Name": "StateMachineArn", "Value": {"Ref": machine}}]
     assert (alarm["Threshold"], expression(alarm)) == (1, "SUM([m0, m1, m2])")
 
@@ -83,7 +84,7 @@ def test_an_hourly_function_that_fails_at_every_attempt_notifies(reconciled, ala
 
 @pytest.fixture
 def emitted(output):
-    """The names and dimensions of the metrics that the functions record."""
+    """Names and dimensions of the metrics that the functions record."""
     verdicts = {verdict.value: 1 for verdict in Verdict}
     record_report(
         Report(
@@ -113,7 +114,7 @@ def emitted(output):
 
 
 def test_no_alarm_and_no_graph_names_a_metric_that_nothing_emits(reconciled, alarms, emitted):
-    # GIVEN every metric of our own that an alarm or a graph of the reconciliation names
+    # GIVEN every custom metric in an alarm or a graph of the reconciliation
     named = set()
     for alarm in alarms.values():
         for metric in (part["Metric"] for part in inputs(alarm)):
@@ -126,7 +127,7 @@ def test_no_alarm_and_no_graph_names_a_metric_that_nothing_emits(reconciled, ala
             if namespace == "CanvasLiveState/prod" and (metric == "HoursSinceRun" or "family" in dimensions):
                 named.add((metric, *(dimensions or (None, None))))
 
-    # THEN the functions record it, with exactly that dimension, and the graphs show each that they record
+    # THEN the functions record it with exactly that dimension, and the graphs show every recorded metric
     assert named == emitted
 
 

@@ -1,16 +1,16 @@
-"""Every permission of the reconciliation, as a table: what is not listed here fails the test."""
+"""Permissions of the reconciliation. A permission that is not listed here fails a test."""
 
 import json
 
 import pytest
 
 from tests.infra.conftest import CANVAS_SECRET
-from tests.templates import of_type, run_functions
+from tests.infra.templates import of_type, run_functions
 
 MACHINE = "arn:aws:states:us-east-1:111122223333:stateMachine:canvas-live-state-prod-reconciliation"
 RUNS = MACHINE.replace("stateMachine", "execution") + ":*"
 ITEMS = MACHINE.replace("stateMachine", "execution") + "/*"
-RUN_NUMBER = "arn:aws:ssm:us-east-1:111122223333:parameterRunNumber"  # whose name begins with a slash
+RUN_NUMBER = "arn:aws:ssm:us-east-1:111122223333:parameterRunNumber"  # the name begins with a slash
 MAPS = MACHINE.replace("stateMachine", "mapRun") + "/*"
 
 CANVAS_DATA_SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:canvas-data-??????"
@@ -61,8 +61,8 @@ def template(reconciled):
 
 @pytest.fixture(scope="module")
 def permissions(template):
-    """Per role of the reconciliation, every action and the resource that it may be done to."""
-    allowed = {}
+    """Allowed actions with their resources, by role of the reconciliation."""
+    allowed: dict[str, set[tuple[str, str]]] = {}
     for policy in of_type(template, "AWS::IAM::Policy").values():
         (role,) = (role["Ref"] for role in policy["Roles"])
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -81,7 +81,7 @@ def listed(value):
 
 
 def name_of(resource):
-    """The ARN, or the name of the construct and what follows it."""
+    """The ARN, or the construct name and the rest of the reference."""
     match resource:
         case str():
             return resource
@@ -114,7 +114,7 @@ def test_the_state_machine_may_run_the_steps_read_its_lists_ask_about_itself_and
         *(("lambda:InvokeFunction", functions[step]) for step in STEPS),
         (GET, PARTS),
         (LIST, "Bucket"),
-        ("states:StartExecution", MACHINE),  # of the items of its maps
+        ("states:StartExecution", MACHINE),  # for the items of its maps
         *((f"states:{action}", of) for action in ("DescribeExecution", "StopExecution") for of in (RUNS, ITEMS)),
         ("states:ListMapRuns", RUNS),
         *(("states:ListExecutions", of) for of in (MACHINE, MAPS)),
@@ -151,7 +151,7 @@ def test_only_functions_of_the_runs_reach_the_bucket_and_the_secrets(template, p
 
 
 def test_operators_may_start_look_at_and_stop_runs_and_read_no_row(prod, template):
-    # GIVEN what operators may do with and without the reconciliation
+    # GIVEN the policy of operators with and without the reconciliation
     def allowed(pipeline):
         (policy,) = of_type(pipeline, "AWS::IAM::ManagedPolicy").values()
         return {
@@ -161,7 +161,7 @@ def test_operators_may_start_look_at_and_stop_runs_and_read_no_row(prod, templat
             for resource in listed(statement["Resource"])
         }
 
-    # THEN it adds runs, and neither the bucket nor a secret
+    # THEN it adds access to runs, and neither to the bucket nor to a secret
     assert allowed(template) - allowed(prod.pipeline) == {
         *((f"states:{action}", "WorkflowStateMachine") for action in ("DescribeStateMachine", "ListExecutions")),
         ("states:StartExecution", "WorkflowStateMachine"),
@@ -172,7 +172,7 @@ def test_operators_may_start_look_at_and_stop_runs_and_read_no_row(prod, templat
 
 
 def test_the_operators_policy_is_not_larger_than_iam_allows(template):
-    # GIVEN the policy as it will be, with names that are longer than any of ours
+    # GIVEN the deployed policy, with names longer than any in use
     def deployed(value):
         match value:
             case dict() if value.keys() & {"Fn::GetAtt", "Fn::ImportValue", "Fn::Join", "Ref"}:

@@ -1,11 +1,11 @@
-"""The state machine of a run: every state, what is retried, and that each failure is reported and ends the run."""
+"""State machine of a run: its states, its retries, and the report of every failure."""
 
 import json
 
 import pytest
 
 from infra.run_functions import PUBLISHERS
-from tests.templates import definition_of, of_type
+from tests.infra.templates import definition_of, of_type
 
 TEMPORARY = [
     "TemporaryFailure",
@@ -43,12 +43,12 @@ def states(definition):
 
 
 def items_of(states, name):
-    """The states that each item of a map passes."""
+    """States of the items of a map."""
     return states[name]["ItemProcessor"]["States"]
 
 
 def every_state(states):
-    """All states by name, those of the maps' items among them."""
+    """All states by name, those of the items of maps included."""
     return states | {name: state for of in ITEMS for name, state in items_of(states, of).items()}
 
 
@@ -86,7 +86,7 @@ def test_an_item_is_repeated_in_the_same_way_and_one_that_fails_fails_its_map(st
     state = items_of(states, name)[task]
     assert state["Resource"] == step
     assert state["Retry"] == [{"ErrorEquals": TEMPORARY, "IntervalSeconds": 2, "BackoffRate": 2, "MaxAttempts": 6}]
-    # Not caught, so that the item fails; none may.
+    # Not caught, so that the item fails. No item may fail.
     assert "Catch" not in state
     assert not [key for key in states[name] if key.startswith("ToleratedFailure")]
     assert states[name]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "FindMap"}]
@@ -102,7 +102,7 @@ def test_what_ends_a_run_is_never_retried(states):
     assert retried == {*TEMPORARY, "States.QueryEvaluationError"}
 
 
-def test_the_first_step_knows_the_run_and_what_was_asked_for(states):
+def test_the_first_step_has_the_name_and_the_options_of_the_run(states):
     assert states["Request"]["Parameters"] == {
         "run.$": "$$.Execution.Name",
         "state_machine.$": "$$.StateMachine.Id",
@@ -111,7 +111,7 @@ def test_the_first_step_knows_the_run_and_what_was_asked_for(states):
     }
 
 
-def test_results_are_asked_for_every_minute_until_they_are_complete(states):
+def test_results_are_polled_every_minute_until_they_are_complete(states):
     assert states["WaitForResults"]["Seconds"] == 60
     choice = states["AreResultsComplete"]
     assert choice["Choices"] == [{"Variable": "$.complete", "BooleanEquals": True, "Next": "CompareImports"}]
@@ -125,7 +125,7 @@ def value_at(path, state):
 
 
 def chosen(choice, state):
-    """The state that follows `choice` where the run's state is `state`."""
+    """State that follows `choice`, where the input is `state`."""
     for rule in choice["Choices"]:
         value = value_at(rule["Variable"], state)
         if value == rule.get("BooleanEquals", rule.get("NumericEquals")):
@@ -138,9 +138,9 @@ def chosen(choice, state):
     [
         (False, False, 0, "Decide"),
         (True, False, 0, "Decide"),
-        (False, True, 0, "Conclude"),  # a map over nothing is not made
+        (False, True, 0, "Conclude"),  # nothing to publish
         (True, True, 0, "Conclude"),
-        (True, True, 5, "Conclude"),  # whatever it found
+        (True, True, 5, "Conclude"),  # a dry run publishes nothing
         (False, True, 5, "Publish"),
     ],
 )
@@ -198,23 +198,23 @@ def test_files_are_published_by_two_workers_each_until_it_is_done_with_pauses_fo
 
 @pytest.mark.parametrize("name", ITEMS)
 def test_items_are_executions_of_their_own_that_may_take_long(states, name):
-    # An express execution ends after five minutes.
+    # An express execution is limited to five minutes.
     assert states[name]["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 
 
 def test_no_path_gathers_results(states):
-    # What the imports' step and the maps return is dropped, and an item returns nothing: 256 KiB hold all of a map.
+    # Results of maps, items and the step of imports are dropped: a state is limited to 256 KiB.
     assert [states[name]["ResultPath"] for name in ("CompareImports", "Compare", "Publish")] == [None] * 3
     ends = [state for name in ITEMS for state in items_of(states, name).values() if state["Type"] == "Succeed"]
     assert [end["OutputPath"] for end in ends] == [None, None]
-    # Every other step returns the whole state of the run: none adds its result to what there was.
+    # Every other step returns the whole state of the run, which replaces the input.
     for name in ("Request", "Poll", "Decide", "Conclude"):
         assert "ResultPath" not in states[name]
 
 
 @pytest.mark.parametrize(("seconds", "hours"), [("WaitForResults", 6), ("PauseForQueues", 22)])
 def test_a_history_holds_the_events_of_its_longest_wait(states, seconds, hours):
-    # Entered and exited: wait, task and choice. Scheduled, started, succeeded: the function.
+    # Two events each for wait, task and choice, and three for the function.
     loops = hours * 3600 / every_state(states)[seconds]["Seconds"]
     assert loops * 9 < 25_000
 
@@ -226,7 +226,7 @@ def test_the_failure_of_an_item_is_looked_up_and_a_failed_look_up_changes_nothin
     assert state["Resource"].endswith(f":states:::aws-sdk:sfn:{action}")
     assert state["QueryLanguage"] == "JSONata"
     assert state["Next"] == following
-    # Lists are eventually consistent.
+    # List operations are eventually consistent.
     assert [retry["ErrorEquals"] for retry in state["Retry"]] == [["States.QueryEvaluationError"]]
     assert "$assert($exists($value)" in state["Output"]
     assert state["Catch"] == [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", "Next": "Notify"}]
@@ -247,7 +247,7 @@ def test_a_failed_run_notifies_and_ends_with_the_same_error_and_cause(states):
         "ops drift --stage prod",
     ):
         assert part in message
-    # Whether it could notify or not.
+    # Even where the notification fails.
     assert notify["Catch"] == [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", "Next": "Failed"}]
     assert notify["Output"] == "{% $states.input %}"
     assert states["Failed"] == {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "$.failure.Cause"}
@@ -276,12 +276,12 @@ def test_a_run_ends_after_two_days_or_two_schedules(reconciled, changed):
 def test_a_run_is_a_standard_execution_of_a_known_name_that_writes_no_log(reconciled):
     (machine,) = of_type(reconciled.pipeline, "AWS::StepFunctions::StateMachine").values()
     assert machine["StateMachineName"] == "canvas-live-state-prod-reconciliation"
-    # Standard is the default. A log would need permissions on all logs, and hold what a history holds.
+    # Standard is the default. A log would need permissions on all logs, and duplicate the history.
     assert not {"StateMachineType", "LoggingConfiguration", "TracingConfiguration"} & machine.keys()
 
 
 def test_a_definition_is_far_below_what_step_functions_takes(reconciled):
-    # A megabyte. Source: Step Functions developer guide, "Service quotas".
+    # 1 MB. Source: Step Functions developer guide, "Service quotas".
     assert len(json.dumps(definition_of(reconciled.pipeline))) < 20_000
 
 

@@ -1,4 +1,4 @@
-"""Two stacks: what holds data survives, and a release that drops a route, or is rolled back, deploys."""
+"""Stacks: stateful resources are retained, and releases that add or remove routes can be deployed."""
 
 import re
 
@@ -7,7 +7,7 @@ from aws_cdk import App
 
 from functions.routes import ROUTES
 from infra.app import build
-from tests.conftest import PROD, synthesise
+from testbed.stacks import PROD, synthesise
 
 RETAINED = {
     "AWS::DynamoDB::GlobalTable",
@@ -16,7 +16,7 @@ RETAINED = {
     "AWS::SQS::Queue",
 }
 
-# What holds data is found again by these ids: a change orphans it. See docs/operations.md, "Upgrade and roll back".
+# A new logical id would orphan a stateful resource. See docs/operations.md, "Upgrade and roll back".
 FROZEN = {
     "BusArchiveD76499E2",
     "BusEA82B648",
@@ -43,16 +43,16 @@ def resources(synthesised):
     return synthesised.data["Resources"] | synthesised.pipeline["Resources"]
 
 
-def test_what_holds_data_has_the_same_logical_ids_for_ever(prod):
+def test_stateful_resources_keep_their_logical_ids(prod):
     assert {name for name, resource in resources(prod).items() if resource["Type"] in RETAINED} == FROZEN
 
 
 @pytest.mark.parametrize("keeps", [False, True])
-def test_what_holds_data_outlives_its_stack_where_the_stage_says_so(keeps):
+def test_stateful_resources_are_retained_where_the_stage_keeps_its_data(keeps):
     for resource in resources(synthesise(PROD.model_copy(update={"keeps_data": keeps}))).values():
         if resource["Type"] in RETAINED:
             policies = (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
-            # "except on create": a first deployment that fails leaves no orphan whose name blocks the next.
+            # "except on create": a failed first deployment leaves no resource whose name blocks the next.
             assert policies == (("RetainExceptOnCreate", "Retain") if keeps else ("Delete", "Delete"))
 
 
@@ -85,17 +85,17 @@ def test_the_tables_are_all_that_one_stack_imports_from_the_other(prod):
     ids=["one route", "every route of sis_batches", "every route of enrollments"],
 )
 def test_routes_can_be_removed_and_added_again(prod, routes):
-    # GIVEN the release with all routes, and one with fewer
+    # GIVEN a release with all routes, and one with fewer
     fewer = synthesise(PROD, routes=routes)
 
-    # THEN going from one to the other, stack by stack, drops nothing that is imported elsewhere
+    # THEN a deployment of either, stack by stack, removes no export that is still imported
     for before, after in ((prod, fewer), (fewer, prod)):
         assert exports(before.data) - exports(after.data) == set()
         assert exports(before.pipeline) - exports(after.pipeline) == set()
-        # The data stack is deployed first: what the new pipeline imports is there.
+        # The data stack is deployed first, with the exports that the new pipeline imports.
         assert imports(after.pipeline) <= exports(after.data)
 
-    # AND only what belongs to the removed routes is gone
+    # AND only the resources of the removed routes are deleted
     removed = prod.pipeline["Resources"].keys() - fewer.pipeline["Resources"].keys()
     gone = ["".join(map(str.capitalize, r.event_name.split("_"))) for r in ROUTES if r not in routes]
     assert removed

@@ -1,10 +1,10 @@
-"""What a stage's settings change in its templates."""
+"""Effects of the settings of a stage on its templates."""
 
 from aws_cdk import App
 
 from infra.app import build
-from tests.conftest import PROD, synthesise
-from tests.templates import of_type
+from testbed.stacks import PROD, synthesise
+from tests.infra.templates import of_type
 
 ACCOUNT, REGION = "111122223333", "ca-central-1"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"

@@ -1,9 +1,9 @@
-"""The tables: their keys and names are the public interface, their logical ids hold the data in place."""
+"""Tables: keys, indexes, streams, retention, and the parameters for readers."""
 
 import pytest
 
-from tests.conftest import PROD, synthesise
-from tests.templates import of_type
+from testbed.stacks import PROD, synthesise
+from tests.infra.templates import of_type
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_changes_can_be_followed_and_undone(tables):
 
 
 def test_tables_are_encrypted_with_dynamodbs_own_key(tables):
-    # DynamoDB encrypts every table; `SSEEnabled` only says whether with a key of KMS, which costs by the request.
+    # DynamoDB encrypts every table. `SSEEnabled` selects a key of KMS, which is charged per request.
     for table in tables.values():
         assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
 
@@ -90,7 +90,7 @@ def test_a_table_is_protected_where_the_stage_keeps_its_data(keeps):
         assert replica["DeletionProtectionEnabled"] is keeps
 
 
-def test_a_table_and_its_roster_indexes_are_warm_where_the_stage_says_so():
+def test_a_table_and_its_roster_indexes_have_the_warm_throughput_of_the_stage():
     warm = synthesise(PROD.model_copy(update={"warm_write_units": 8000}))
     (enrollments,) = (
         table
@@ -113,13 +113,13 @@ NAMES = {
 
 
 def test_readers_find_names_arns_and_a_policy_in_outputs_and_parameters(prod):
-    # GIVEN the outputs of the data stack, and the parameters of the stage
+    # GIVEN the outputs of the data stack and the parameters of the stage
     outputs = {name: output["Value"] for name, output in prod.data["Outputs"].items() if not name.startswith("Exports")}
     parameters = {
         parameter["Name"]: parameter["Value"] for parameter in of_type(prod.data, "AWS::SSM::Parameter").values()
     }
 
-    # THEN both have the same
+    # THEN both have the same values
     assert outputs.keys() == NAMES.keys()
     assert parameters == {f"/canvas-live-state/prod/{name}": outputs[output] for output, name in NAMES.items()}
 

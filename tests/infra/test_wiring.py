@@ -1,4 +1,4 @@
-"""Route, rule, queue, function and handler belong together, one of each."""
+"""Wiring of each route: one rule, queue, function and handler."""
 
 import json
 from importlib import import_module
@@ -9,9 +9,9 @@ import pytest
 
 from functions import handlers
 from functions.routes import ROUTES
-from tests.canvas import EVENT_NAMES, example
-from tests.conftest import PROD
-from tests.templates import arn_of, consumer_of, functions_by_event, ingestion_queue, of_type, rules_of_events
+from testbed.events import EVENT_NAMES, example
+from testbed.stacks import PROD
+from tests.infra.templates import arn_of, consumer_of, functions_by_event, ingestion_queue, of_type, rules_of_events
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +20,10 @@ def rules(prod):
 
 
 def test_route_rule_queue_function_and_handler_are_a_bijection(prod, rules):
-    # GIVEN the function behind the queue behind each rule
+    # GIVEN the function of the queue of each rule
     wired = {event_name: function["Handler"] for event_name, function in functions_by_event(prod.pipeline).items()}
 
-    # THEN it is what the routes say, each once, and every handler file is used
+    # THEN they are those of the routes, each once, and every handler file is used
     assert wired == {route.event_name: route.handler for route in ROUTES}
     assert len({arn_of(rule["Targets"][0]["Arn"]) for rule in rules.values()}) == len(ROUTES)
     files = {path.stem for path in Path(handlers.__file__).parent.glob("*.py")} - {"__init__"}
@@ -39,14 +39,14 @@ def test_a_route_leads_to_a_handler_of_its_event(route):
 
 @pytest.mark.parametrize("event_name", EVENT_NAMES)
 def test_a_rule_matches_its_event_of_our_sources_and_no_other(aws, rules, event_name):
-    # GIVEN a bus with the rule's real pattern, and a queue behind it
+    # GIVEN a bus with the pattern of the rule, and a queue as its target
     events, sqs = boto3.client("events"), boto3.client("sqs")
     queue = sqs.create_queue(QueueName="matched")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.put_rule(Name="rule", EventPattern=json.dumps(rules[event_name]["EventPattern"]))
     events.put_targets(Rule="rule", Targets=[{"Id": "queue", "Arn": arn}])
 
-    # WHEN all six examples of three senders are put on the bus
+    # WHEN all six examples are put on the bus by three sources
     for source in ("canvas", "canvas-live-state", "someone.else"):
         events.put_events(
             Entries=[
@@ -54,7 +54,7 @@ def test_a_rule_matches_its_event_of_our_sources_and_no_other(aws, rules, event_
             ]
         )
 
-    # THEN the rule matched its event, from Canvas and as a correction
+    # THEN the rule matches its event, from Canvas and as a correction
     matched = [json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]]
     assert sorted((event["source"], event["detail-type"]) for event in matched) == [
         ("canvas", event_name),
@@ -68,12 +68,12 @@ def test_what_eventbridge_cannot_deliver_goes_to_the_dead_letter_queue_of_the_ev
         (target,) = rule["Targets"]
         queue = queues[arn_of(target["Arn"])]
         assert target["DeadLetterConfig"]["Arn"] == queue["RedrivePolicy"]["deadLetterTargetArn"]
-        # EventBridge's own policy: 24 hours and 185 attempts.
+        # Default of EventBridge: 24 hours and 185 attempts.
         assert "RetryPolicy" not in target
 
 
 def test_eventbridge_may_fill_the_queue_and_the_dead_letter_queue_of_each_rule_and_no_other(prod):
-    # GIVEN the rules that each queue admits
+    # GIVEN the rules that each queue policy allows
     admitted = {
         policy["Queues"][0]["Ref"]: arn_of(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
         for policy in of_type(prod.pipeline, "AWS::SQS::QueuePolicy").values()
@@ -81,7 +81,7 @@ def test_eventbridge_may_fill_the_queue_and_the_dead_letter_queue_of_each_rule_a
         if statement["Effect"] == "Allow" and statement["Principal"] == {"Service": "events.amazonaws.com"}
     }
 
-    # THEN they are the rules that send to it
+    # THEN they are the rules whose target or dead-letter queue it is
     sent = {
         queue: logical_id
         for logical_id, rule in of_type(prod.pipeline, "AWS::Events::Rule").items()
@@ -92,13 +92,13 @@ def test_eventbridge_may_fill_the_queue_and_the_dead_letter_queue_of_each_rule_a
 
 
 def test_the_relay_forwards_only_when_every_rule_and_every_queue_policy_is_there(prod):
-    # GIVEN the relay's function and its event source mapping
+    # GIVEN the function of the relay and its event source mapping
     resources = prod.pipeline["Resources"]
     _, mapping = consumer_of(prod.pipeline, ingestion_queue(prod.pipeline))
     (mapping_resource,) = (resource for resource in resources.values() if resource["Properties"] is mapping)
     relay_resource = resources[mapping["FunctionName"]["Ref"]]
 
-    # THEN both are made after the rule, the policy of its queue and that of its dead-letter queue, of every route
+    # THEN both depend on the rule and the policies of queue and dead-letter queue of every route
     ruled = {
         queue
         for rule in rules_of_events(prod.pipeline).values()
@@ -138,7 +138,7 @@ def test_a_function_sends_what_it_rejects_to_the_dead_letter_queue_of_its_queue(
 
 
 def test_each_function_is_given_its_own_settings(prod):
-    # GIVEN the variables of every function, without that of its dead-letter queue
+    # GIVEN the environment variables of every function, without that of its dead-letter queue
     variables = {
         function["Handler"].split(".")[2]: function["Environment"]["Variables"]
         for function in of_type(prod.pipeline, "AWS::Lambda::Function").values()
@@ -149,7 +149,7 @@ def test_each_function_is_given_its_own_settings(prod):
         for handler, of_handler in variables.items()
     }
 
-    # THEN each has what it needs, of this stage, and nothing else
+    # THEN each has exactly those that it needs, with values of this stage
     def table(logical_id):
         (name,) = (export for export in exported if f"Ref{logical_id}" in export)
         return {"Fn::ImportValue": name}
@@ -182,7 +182,7 @@ def test_the_log_has_an_end_no_lines_of_the_platform_and_every_metric(prod):
     for function in of_type(prod.pipeline, "AWS::Lambda::Function").values():
         config = dict(function["LoggingConfig"])
         assert config.pop("LogGroup")["Ref"] in groups
-        # Lines of the embedded metric format count as INFO: any higher level would drop every metric.
+        # Lines in the embedded metric format have level INFO: a higher level would drop all metrics.
         assert config == {"LogFormat": "JSON", "SystemLogLevel": "WARN", "ApplicationLogLevel": "INFO"}
 
 

@@ -1,15 +1,15 @@
-"""Outcomes of the last hour and last sightings, out of CloudWatch's metrics."""
+"""Outcomes of the last hour, and the time of the last event, from CloudWatch metrics."""
 
 from datetime import UTC, datetime, timedelta
 
 import boto3
 
 from ops.activity import activity_in_metrics, total
-from tests.ops.stages import made_up_stage
+from tests.unit.ops.stages import made_up_stage
 
 
 def test_outcomes_are_counted_for_the_hour_and_seen_for_a_fortnight(aws):
-    # GIVEN metrics of now, and of yesterday
+    # GIVEN metrics from now and from yesterday
     now = datetime.now(UTC)
     cloudwatch = boto3.client("cloudwatch")
     for event_name, outcome, value, at in (
@@ -21,11 +21,13 @@ def test_outcomes_are_counted_for_the_hour_and_seen_for_a_fortnight(aws):
         datum["Dimensions"] = [{"Name": "event_name", "Value": event_name}]
         cloudwatch.put_metric_data(Namespace="CanvasLiveState/test", MetricData=[datum])
 
-    # WHEN the last hour is asked for
+    # WHEN the last hour is queried
     activities = activity_in_metrics(made_up_stage(), since=now - timedelta(hours=1))
 
-    # THEN only its outcomes count, but what was seen before is known, too
+    # THEN only its outcomes are counted, and older events have a last time
     assert activities["enrollment_created"].outcomes == {"Applied": 3, "Stale": 1}
     assert total(activities) == 4
-    assert now - activities["sis_batch_updated"].last_seen < timedelta(days=1, minutes=10)
+    last_seen = activities["sis_batch_updated"].last_seen
+    assert last_seen
+    assert now - last_seen < timedelta(days=1, minutes=10)
     assert activities["enrollment_updated"].last_seen is None

@@ -1,4 +1,4 @@
-"""Files of events, and what the operator is told of one that is none."""
+"""Files of events, and the errors of invalid ones."""
 
 import json
 

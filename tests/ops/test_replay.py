@@ -1,4 +1,4 @@
-"""Replays that cannot start say why, and one that can is narrowed as the operator says."""
+"""Replays: errors of those that cannot start, and the selection of events."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 
 from ops.failure import OperatorError
 from ops.replay import follow_replay, start_replay
-from tests.ops.stages import ON_THE_EMULATOR, OUTPUTS, ScriptedClient, made_up_stage
+from tests.unit.ops.stages import ON_THE_EMULATOR, OUTPUTS, ScriptedClient, made_up_stage
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 AN_HOUR = timedelta(hours=1)
@@ -50,13 +50,13 @@ def test_a_replay_is_followed_to_its_end(aws):
     stage = made_up_stage()
     *_, last = follow_replay(stage, start(stage))
 
-    # THEN the last that is heard of it is its end
+    # THEN the last reported state is the end
     assert (last.state, last.share) == ("COMPLETED", 1.0)
 
 
 @pytest.fixture
 def replayed():
-    """The destinations of all replays."""
+    """Destinations of all replays."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""What `ops show` prints can be pasted, however narrow the terminal is."""
+"""Commands in the output of `ops show` can be pasted from a terminal of any width."""
 
 import io
 
@@ -9,11 +9,11 @@ from canvas_live_state import Reader
 from infra.settings import Settings
 from ops import tables
 from ops.stage import Stage
-from tests.tables import Tables
+from testbed.tables import Tables
 
 
 class StageWithoutStacks(Stage):
-    """A stage whose tables were made by the test."""
+    """A stage with the tables of the test."""
 
     def table(self, name):
         return name
@@ -23,13 +23,13 @@ class StageWithoutStacks(Stage):
         return Reader(enrollments_table="enrollments", sis_batches_table="sis_batches")
 
 
-def test_the_aws_command_that_asks_the_same_is_one_line(aws, prod):
+def test_the_equivalent_aws_command_is_one_line(aws, prod):
     # GIVEN a terminal of 40 columns
     Tables(prod.data)
     written = io.StringIO()
     console = Console(file=written, width=40)
 
-    # WHEN a roster is shown, THEN the command below it can be pasted as it is
+    # WHEN a roster is shown, THEN the command below it is one line
     stage = StageWithoutStacks(Settings(stage="test"), boto3.Session(region_name="us-east-1"))
     console.print(tables.course(stage, "21070000000000565"), crop=False)
     (command,) = [line for line in written.getvalue().splitlines() if line.startswith("aws dynamodb")]

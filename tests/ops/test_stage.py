@@ -1,4 +1,4 @@
-"""A stage as its stacks have it: only those that are needed, and a failed deployment in words."""
+"""A stage reads only the stacks that a command needs, and explains failed deployments."""
 
 import boto3
 import pytest
@@ -8,16 +8,16 @@ from infra.settings import Settings
 from ops.failure import OperatorError
 from ops.session import open_session
 from ops.stage import Stage
-from tests.ops.stages import ON_THE_EMULATOR, REGION, ScriptedClient
+from tests.unit.ops.stages import ON_THE_EMULATOR, REGION, ScriptedClient
 
 STACK = "canvas-live-state-test-pipeline"
 
 
 class CloudFormation(ScriptedClient):
-    """Knows the stacks of `states`, without outputs but those of `outputs`."""
+    """CloudFormation with the stacks in `states`, and outputs for those in `outputs`."""
 
     def __init__(self, states, outputs=()):
-        self.asked = []
+        self.asked: list[str] = []
 
         def describe_stacks(*, StackName):  # noqa: N803
             self.asked.append(StackName)
@@ -43,7 +43,7 @@ def test_a_command_needs_only_the_stack_that_it_reads():
     # GIVEN a data stack, and no pipeline yet
     cloudformation = CloudFormation({"canvas-live-state-test-data": "CREATE_COMPLETE"}, ["EnrollmentsTable"])
 
-    # WHEN a table is asked for, twice, THEN nobody asks for the pipeline
+    # WHEN a table is read twice, THEN the pipeline stack is not described
     stage = stage_with(cloudformation)
     assert stage.table("enrollments") == stage.table("enrollments") == "EnrollmentsTable"
     assert cloudformation.asked == ["canvas-live-state-test-data"]
@@ -63,7 +63,7 @@ def test_a_command_needs_only_the_stack_that_it_reads():
         ("SOMETHING_NEW", "of another version than this checkout", "make deploy STAGE=test"),
     ],
 )
-def test_a_stack_that_was_not_deployed_completely_is_said_in_words_with_the_command(state, words, command):
+def test_the_error_of_an_incomplete_stack_has_its_state_and_the_command(state, words, command):
     stage = stage_with(CloudFormation({STACK: state} if state else {}))
     for ask in (lambda: stage.event_bus, lambda: stage.queues):
         with pytest.raises(OperatorError) as refused:
@@ -90,7 +90,7 @@ def test_a_command_to_paste_reaches_the_same_stage():
     assert of_the_stage.ops_options == "--stage test --profile school"
     assert of_the_stage.aws_options == "--region ca-central-1 --profile school"
     assert Stage(Settings(stage="test"), session).ops_options == "--stage test --region ca-central-1"
-    assert Stage(Settings(stage="test", **ON_THE_EMULATOR), session).aws_options == ""
+    assert Stage(Settings(stage="test", runs_on_emulator=True, retry_hours=1), session).aws_options == ""
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_every_client_of_a_command_is_in_one_region(monkeypatch, option, stages_
     assert {stage.client(service).meta.region_name for service in ("sqs", "dynamodb", "events")} == {region}
 
 
-def test_without_a_region_an_error_says_where_to_name_it(monkeypatch):
+def test_without_a_region_the_error_names_the_places_to_set_it(monkeypatch):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
@@ -130,7 +130,7 @@ def test_a_shell_that_points_at_the_emulator_is_refused(monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
 
-    # WHEN a deployed stage is meant, THEN the error says what to unset
+    # WHEN a deployed stage is selected, THEN the error names the variables to unset
     with pytest.raises(OperatorError) as refused:
         open_session(Settings(stage="prod"))
     assert str(refused.value).endswith(
@@ -146,9 +146,9 @@ def test_an_endpoint_of_the_operators_own_is_refused_without_touching_the_creden
 
 
 def test_credentials_of_another_account_are_refused(aws):
-    # GIVEN credentials of moto's account
+    # GIVEN credentials of the account of moto
     assert open_session(Settings(stage="prod", account="123456789012"))
 
-    # WHEN the stage is in another one, THEN both are named
-    with pytest.raises(OperatorError, match=r"belong to account 123456789012, and stage prod is in account\s+11112222"):
+    # WHEN the stage is in another account, THEN the error names both
+    with pytest.raises(OperatorError, match=r"are of account 123456789012, and stage prod is in account\s+11112222"):
         open_session(Settings(stage="prod", account="111122223333"))

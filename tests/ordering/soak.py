@@ -1,10 +1,10 @@
-"""`make soak`: tens of thousands of events, delivered as badly as Canvas and AWS ever do, against DynamoDB Local.
+"""`make soak`: delivers 50,000 shuffled, duplicated events to DynamoDB Local with injected faults.
 
-They are shuffled within a window, some are sent twice, some are invalid, and one request in twenty to DynamoDB fails.
-What the functions report is delivered again. They run as deployed, in so many processes that the pauses between the
-SDK's attempts, most of a failing batch's time, leave no processor idle.
+Events are shuffled within a window, some are sent twice, some are invalid, and one DynamoDB request in twenty fails.
+Failed messages are retried. The functions run as deployed, in enough processes to keep all processors busy during
+the backoff of the SDK.
 
-Afterwards the properties of the reconciliation are held against more histories than `make test` has time for.
+Then it checks the properties of the reconciliation on more histories than `make test`.
 """
 
 import random
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -21,13 +22,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from testbed.engines import Engine, dynamodb_local, dynamodb_local_engine
+from testbed.ordering.histories import Fact, random_history, spoil
+from testbed.ordering.microburst import faults, microburst
+from testbed.ordering.oracle import tables_after
+from testbed.ordering.queues import MAX_BATCH
+from testbed.ordering.workers import deliver_at_once
 from testbed.reconciliation import properties
-from tests.ordering.engines import Engine, dynamodb_local, dynamodb_local_engine
-from tests.ordering.histories import Fact, random_history, spoil
-from tests.ordering.microburst import faults, microburst
-from tests.ordering.oracle import tables_after
-from tests.ordering.queues import MAX_BATCH
-from tests.ordering.workers import deliver_at_once
 
 _WINDOW = 500
 _DUPLICATED = 0.3
@@ -45,7 +46,7 @@ def soak(
     workers: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[str, int]:
-    """Deliver a history of `size` events with faults before `engine`; the closing table."""
+    """Deliver a history of `size` events to `engine` with faults, and return the result table."""
     sent = _sent(rng, size)
     with microburst(engine.endpoint, folder, *faults(_ONE_FAULT_IN, at_once=MAX_BATCH * workers).values()) as proxy:
         began = time.monotonic()
@@ -65,27 +66,27 @@ def soak(
 
 
 def _sent(rng: random.Random, size: int) -> list[Fact]:
-    """A history of `size` events as Canvas sends it: in order, but some invalid, and some once more, much later."""
+    """Draw a history of `size` events in order, of which some are invalid, and some are sent again much later."""
     facts = random_history(rng, size, subjects=max(2, size // 25), seconds=max(2, size // 10))
-    facts = spoil(sorted(facts, key=lambda fact: fact.instant), rng, share=_INVALID)
-    places = [(number, fact) for number, fact in enumerate(facts)]
+    facts = spoil(sorted(facts, key=attrgetter("instant")), rng, share=_INVALID)
+    places: list[tuple[float, Fact]] = list(enumerate(facts))
     places += [(n + rng.uniform(0, 10 * _WINDOW), fact) for n, fact in places if rng.random() < _DUPLICATED]
     return [fact for _, fact in sorted(places, key=lambda place: place[0])]
 
 
 def main(
-    events: Annotated[int, typer.Option(help="how many events happen, before duplicates")] = 50_000,
-    seed: Annotated[int, typer.Option(help="the history and its order")] = 1,
-    workers: Annotated[int, typer.Option(help="how many processes deliver at once")] = _WORKERS,
-    histories: Annotated[int, typer.Option(help="of the reconciliation, for each property")] = 200,
+    events: Annotated[int, typer.Option(help="number of events, before duplicates")] = 50_000,
+    seed: Annotated[int, typer.Option(help="seed of the history and its order")] = 1,
+    workers: Annotated[int, typer.Option(help="number of concurrent processes")] = _WORKERS,
+    histories: Annotated[int, typer.Option(help="number of histories of the reconciliation, for each property")] = 200,
 ) -> None:
-    """Run the soak and print its closing table; exit status 1 where an event was lost or an item differs.
+    """Run the soak test and print its results. Exits with status 1 where an event was lost or an item differs.
 
-    Then play histories of the reconciliation; one of which a property does not hold is printed, and ends the soak.
+    Then checks the properties of the reconciliation. The first history that violates one is printed, and ends the run.
     """
-    # Not for every worker, which imports this module, too.
-    from tests.conftest import synthesise
-    from tests.reconciliation.worlds import local_stage, prove
+    # Workers import this module, too, and do not need these.
+    from testbed.reconciliation.stage import local_stage, prove
+    from testbed.stacks import synthesise
 
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -110,8 +111,8 @@ def main(
         for name in ("NEVER_SET_BACK", "ENDS_RIGHT", "COUNTS_ARE_THE_DIFFERENCE", "DAILY_RUNS_SUFFICE"):
             with console.status(f"{name}: {histories:,} histories"):
                 worlds = prove(getattr(properties, name), stage, examples=histories)
-            corrected = sum(world.corrected for world in worlds)
-            console.print(f"{name}: holds of {histories:,} histories, with {corrected:,} attributes corrected")
+            corrected = sum(world.deliveries.corrected for world in worlds)
+            console.print(f"{name}: holds for {histories:,} histories, with {corrected:,} corrections applied")
     sys.exit(1 if report["lost"] or report["items differing from the oracle"] else 0)
 
 

@@ -1,27 +1,27 @@
-"""Many writers at once: DynamoDB decides each condition, so the order of arrival still does not matter.
+"""Concurrent writers: the conditions of DynamoDB make the result independent of the order of arrival.
 
-On DynamoDB Local only: moto serves one request at a time.
+On DynamoDB Local only: moto handles one request at a time.
 """
 
 import random
 
 import pytest
 
-from tests.ordering.histories import random_history
-from tests.ordering.oracle import tables_after
-from tests.ordering.workers import deliver_at_once
+from testbed.ordering.histories import random_history
+from testbed.ordering.oracle import tables_after
+from testbed.ordering.workers import deliver_at_once
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_several_environments_that_apply_one_history_at_once_end_as_the_oracle_says(local_engine, seed):
-    # GIVEN a history of few subjects, so that the writers collide, each event three times
+def test_concurrent_environments_end_with_the_tables_of_the_oracle(local_engine, seed):
+    # GIVEN a history of few records, so that writes conflict, each event three times
     rng = random.Random(seed)
     facts = random_history(rng, 150, subjects=1)
     local_engine.clear()
 
-    # WHEN four environments, each with a batch of its own, apply it at once
+    # WHEN four concurrent environments apply it
     totals = deliver_at_once(facts * 3, local_engine.endpoint, rng, workers=4, window=len(facts) * 3)
 
-    # THEN every event has an outcome, and the tables are the oracle's
+    # THEN every event has an outcome, and the tables are those of the oracle
     assert totals.total() - totals["Retried"] == len(facts) * 3
     assert local_engine.contents() == tables_after(facts)

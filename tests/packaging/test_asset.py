@@ -1,5 +1,6 @@
-"""The asset as it is deployed: complete, small, its bytecode valid, its hash the same every time."""
+"""Both Lambda assets: complete, small, with valid bytecode, and without files of the other."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,103 +12,127 @@ import pytest
 from uv import find_uv_bin
 
 from functions.routes import ROUTES
+from infra.assets import EVENT_PATH, RECONCILIATION
 from infra.bundling import build_asset
 from infra.platform import HOST, LAMBDA
-from tests.canvas import ROOT
+from reconciliation import handlers
+from testbed.events import ROOT
 
 pytestmark = pytest.mark.slow
 
+ASSETS = {"event path": EVENT_PATH, "reconciliation": RECONCILIATION}
+STEPS = sorted({path.stem for path in Path(handlers.__file__).parent.glob("*.py")} - {"__init__"})
 HANDLERS = [
-    *(route.handler for route in ROUTES),
-    "functions.handlers.relay.handler",
-    "functions.handlers.import_monitor.handler",
+    *(("event path", route.handler) for route in ROUTES),
+    ("event path", "functions.handlers.relay.handler"),
+    ("event path", "functions.handlers.import_monitor.handler"),
+    *(("reconciliation", f"reconciliation.handlers.{step}.handler") for step in STEPS),
 ]
+SERVICES = {"dynamodb", "events", "s3", "secretsmanager", "sqs", "ssm", "stepfunctions"}
+"""AWS services that the steps of the reconciliation call."""
 MEGABYTE = 1_000_000
+AARCH64 = 183
+"""Byte 18 of the ELF header of a shared library: the processor."""
 
 
 @pytest.fixture(scope="module")
-def asset(tmp_path_factory):
-    """The asset for this machine's Python and processor."""
-    folder = tmp_path_factory.mktemp("asset")
-    build_asset(folder, HOST)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def lambda_asset(tmp_path_factory):
-    """The asset for Lambda's Python and processor."""
-    folder = tmp_path_factory.mktemp("lambda-asset")
-    build_asset(folder, LAMBDA)
-    return folder
+def built(tmp_path_factory):
+    """Both assets by name and platform: this machine and Lambda."""
+    folder = tmp_path_factory.mktemp("assets")
+    assets = {
+        (name, platform): folder / f"{name}, {platform.machine}, {platform.python}"
+        for name in ASSETS
+        for platform in (HOST, LAMBDA)
+    }
+    for (name, platform), output in assets.items():
+        build_asset(output, platform, asset=ASSETS[name])
+    return assets
 
 
 @pytest.fixture
-def run(asset):
-    """Run a program in an interpreter that has nothing but its standard library and the asset; its standard error."""
+def run(built):
+    """Run a program with the standard library and an asset only, and return its standard error."""
 
-    def run(program):
-        program = f"import sys; sys.path.insert(0, {str(asset)!r}); {program}"
+    def run(asset, program):
+        program = f"import sys; sys.path.insert(0, {str(built[asset, HOST])!r}); {program}"
+        settings = {"METRICS_NAMESPACE": "test", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
         command = [sys.executable, "-I", "-S", "-c", program]
-        return subprocess.run(command, check=False, capture_output=True, text=True).stderr
+        return subprocess.run(command, env=os.environ | settings, check=False, capture_output=True, text=True).stderr
 
     return run
 
 
-@pytest.mark.parametrize("handler", HANDLERS)
-def test_every_handler_is_imported_from_the_asset_alone(run, handler):
+@pytest.mark.parametrize(("asset", "handler"), HANDLERS)
+def test_every_handler_is_imported_from_the_asset_alone(run, asset, handler):
     module, attribute = handler.rsplit(".", 1)
-    assert run(f"import {module} as m; assert callable(m.{attribute})") == ""
+    assert run(asset, f"import {module} as m; assert callable(m.{attribute})") == ""
 
 
 def test_a_function_can_dead_letter_from_the_asset_alone(run):
-    # GIVEN an event function, which has no client of SQS until it rejects a message
-    # WHEN it makes one, THEN the client knows the request and where to send it
+    # GIVEN an event function, which creates its SQS client on first use
+    # WHEN it creates the client, THEN that has the request and the endpoint of SQS
     make_client = "from functions.dead_letters import _sqs; sqs = _sqs()"
-    assert run(f"import functions.handlers.sis_batch_created; {make_client}; assert sqs.send_message_batch") == ""
-    assert run(f"{make_client}; assert sqs.meta.endpoint_url == 'https://sqs.us-east-1.amazonaws.com'") == ""
+    known = "assert sqs.send_message_batch; assert sqs.meta.endpoint_url == 'https://sqs.us-east-1.amazonaws.com'"
+    assert run("event path", f"import functions.handlers.sis_batch_created; {make_client}; {known}") == ""
 
 
-def test_no_file_of_a_third_party_is_rewritten(asset, tmp_path):
-    # GIVEN the functions' requirements as their authors made them
+def test_the_reconciliation_has_the_clients_of_the_services_that_its_steps_call_and_no_other(run, built):
+    make_clients = f"from reconciliation.aws import aws_client; [aws_client(name) for name in {sorted(SERVICES)}]"
+    assert run("reconciliation", make_clients) == ""
+    data = built["reconciliation", HOST] / "botocore" / "data"
+    assert {path.name for path in data.iterdir() if path.is_dir()} == SERVICES
+
+
+def test_each_asset_ships_nothing_of_the_other(built):
+    event_path, runs = ({path.name for path in built[name, LAMBDA].iterdir()} for name in ASSETS)
+    assert {"reconciliation", "dap", "canvasapi", "aiohttp", "requests"} <= runs - event_path
+    assert "pydynox" in event_path - runs
+
+
+def test_what_the_assets_share_is_the_same(built):
+    event_path, runs = (built[name, LAMBDA] for name in ASSETS)
+    for name in (path.relative_to(event_path) for path in (event_path / "functions").rglob("*.py")):
+        assert (runs / name).read_bytes() == (event_path / name).read_bytes()
+
+
+def test_no_file_of_a_third_party_is_rewritten(built, tmp_path):
+    # GIVEN the requirements of the functions, as published
     command = [find_uv_bin(), "pip", "install", "--quiet", "--target", tmp_path, "--no-deps", "--require-hashes"]
     command += ["--python", sys.executable, "--no-compile-bytecode", "-r", ROOT / "functions" / "requirements.txt"]
     subprocess.run(command, check=True)
 
-    # THEN every module of the asset is as they wrote it, or as it is in our checkout
-    modules = {path.relative_to(asset) for path in asset.rglob("*.py")}
-    ours = {name for name in modules if name.parts[0] == "functions"}
-    assert ours < modules
-    assert [str(name) for name in ours if (asset / name).read_bytes() != (ROOT / name).read_bytes()] == []
-    assert [str(name) for name in modules - ours if (asset / name).read_bytes() != (tmp_path / name).read_bytes()] == []
+    # THEN every module of the asset is unchanged, or that of this checkout
+    asset = built["event path", HOST]
+    for path in asset.rglob("*.py"):
+        name = path.relative_to(asset)
+        original = (ROOT if name.parts[0] == "functions" else tmp_path) / name
+        assert path.read_bytes() == original.read_bytes(), name
 
 
-def test_the_zipped_asset_of_lambda_is_small(lambda_asset, tmp_path):
-    zipped = Path(shutil.make_archive(str(tmp_path / "asset"), "zip", lambda_asset))
-    assert zipped.stat().st_size <= 12 * MEGABYTE
-    assert zipfile.ZipFile(zipped).testzip() is None
-
-
-def test_every_module_has_bytecode_that_is_never_checked_against_its_source(asset):
-    # GIVEN what the CDK does: every file gets a date of 1980
-    sources = list(asset.rglob("*.py"))
+@pytest.mark.parametrize("asset", ASSETS)
+def test_every_module_has_bytecode_that_is_never_checked_against_its_source(built, asset):
+    # GIVEN the date of 1980 that the CDK sets for every file
+    sources = list(built[asset, HOST].rglob("*.py"))
     assert sources
     for source in sources:
         (bytecode,) = (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")
         header = bytecode.read_bytes()[:16]
-        # THEN the header says: hash-based, do not check (PEP 552)
+        # THEN the header has the flags for hash-based and unchecked (PEP 552)
         assert header[:4] == MAGIC_NUMBER
         assert int.from_bytes(header[4:8], "little") == 0b01
 
 
-def test_the_hash_is_the_same_every_time(asset, tmp_path):
-    again = tmp_path / "again"
-    build_asset(again, HOST)
-    files = sorted(path.relative_to(asset) for path in asset.rglob("*") if path.is_file())
-    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
-    assert [str(name) for name in files if (asset / name).read_bytes() != (again / name).read_bytes()] == []
-
-
-def test_the_asset_of_lambda_holds_the_code_of_lambdas_processor(lambda_asset):
-    binaries = list(lambda_asset.rglob("*.so"))
+@pytest.mark.parametrize("asset", ASSETS)
+def test_the_asset_of_lambda_holds_binaries_of_lambdas_processor(built, asset):
+    binaries = list(built[asset, LAMBDA].rglob("*.so"))
     assert binaries
-    assert all("aarch64" in binary.name and "313" in binary.name for binary in binaries)
+    assert {binary.read_bytes()[18] for binary in binaries} == {AARCH64}
+
+
+def test_the_assets_are_small(built, tmp_path):
+    zipped = Path(shutil.make_archive(str(tmp_path / "asset"), "zip", built["event path", LAMBDA]))
+    assert zipped.stat().st_size <= 12 * MEGABYTE
+    assert zipfile.ZipFile(zipped).testzip() is None
+    # Limit of Lambda: 250 MB unzipped. Source: Lambda developer guide, "Lambda quotas".
+    files = (path for path in built["reconciliation", LAMBDA].rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in files) < 80 * MEGABYTE

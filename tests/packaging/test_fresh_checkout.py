@@ -1,4 +1,4 @@
-"""A fresh checkout on a machine whose Node cannot be used: make installs what operating needs, and that is enough."""
+"""A new checkout on a machine with an unusable Node: make installs everything for deployment and operation."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 
 from infra.bundling import build_asset, find_python, interpreter_of
 from infra.platform import HOST, LAMBDA, Platform
-from tests.canvas import ROOT
+from testbed.events import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ WITHOUT_CREDENTIALS = {
 
 
 class Checkout:
-    """A copy of this checkout without anything that was installed or built, and a machine whose Node says it is old."""
+    """Copy of this checkout without installed or built files, on a machine with an outdated Node."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "checkout"
@@ -41,7 +41,8 @@ class Checkout:
         }
         path = [part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != Path(sys.executable).parent]
         self._environment = inherited | WITHOUT_CREDENTIALS | {"PATH": os.pathsep.join([str(stubs), *path])}
-        self.python = find_python(Platform(python=ANOTHER, machine=HOST.machine)) or sys._base_executable
+        another = find_python(Platform(python=ANOTHER, machine=HOST.machine))
+        self.python = another or str(Path(sys.executable).resolve())  # outside of virtual environments
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run `command` in the checkout, without a terminal."""
@@ -59,7 +60,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A checkout in which `make synth` was the first command."""
+    """A checkout after `make synth` as the first command."""
     checkout = Checkout(tmp_path_factory.mktemp("fresh"))
     synth = checkout.run("make", "synth", "STAGE=prod", f"PYTHON={checkout.python}")
     assert synth.returncode == 0, synth.stdout
@@ -77,7 +78,7 @@ def test_nothing_is_installed_that_only_development_needs(checkout):
 def test_the_operators_commands_run(checkout):
     helped = checkout.run(".venv/bin/ops", "--help")
     assert (helped.returncode, "redrive" in helped.stdout) == (0, True)
-    # WHEN there is nothing to ask, THEN it is said in words
+    # WHEN nothing is deployed, THEN the error is one sentence
     for stage in ("local", "dev"):
         status = checkout.run(".venv/bin/ops", "status", "--stage", stage)
         assert status.returncode == 1
@@ -93,10 +94,10 @@ def test_every_machine_with_lambdas_python_builds_the_same_asset(checkout, tmp_p
     if version == HOST.python:
         pytest.skip(f"there is no second Python on this machine, such as {ANOTHER}")
 
-    # GIVEN the asset that another Python built in another folder
+    # GIVEN the asset that another Python has built in another folder
     (theirs,) = (checkout.folder / "cdk.out").glob("asset.*")
 
-    # WHEN ours builds it, THEN it has the same files with the same bytes, which is what the CDK hashes
+    # WHEN this Python builds it, THEN all files are identical, so that the CDK computes the same hash
     build_asset(tmp_path, LAMBDA)
     contents = [
         {path.relative_to(asset): path.read_bytes() for path in asset.rglob("*") if path.is_file()}
@@ -119,10 +120,10 @@ def test_setting_up_to_operate_leaves_the_tools_of_development(checkout):
     (installed / "RECORD").write_text("development_tool-1.0.dist-info/METADATA,,\n")
     (checkout.folder / "requirements-operate.txt").touch()
 
-    # WHEN a deployment sets up what it needs
+    # WHEN a deployment runs `make setup-operate`
     setup = checkout.run("make", "setup-operate")
 
-    # THEN that package is still there
+    # THEN that package is still installed
     assert (setup.returncode, "Setting up" in setup.stdout) == (0, True)
     assert (installed / "METADATA").exists()
 

@@ -1,4 +1,4 @@
-"""Where Lambda's Python is missing: uv downloads it, or the deployment is refused."""
+"""The Python version of Lambda: uv downloads a missing one, or the deployment fails."""
 
 import sys
 
@@ -10,7 +10,7 @@ from infra import bundling
 from infra.bundling import functions_code, interpreter_of
 from infra.platform import Platform
 
-# Of no machine.
+# A version that no machine has.
 PLATFORM = Platform(python="3.99", machine="aarch64")
 UV = """#!/bin/sh
 echo "$* $UV_PYTHON_INSTALL_DIR" >> "{log}"
@@ -23,7 +23,7 @@ esac
 
 @pytest.fixture
 def stub_uv(tmp_path, monkeypatch):
-    """Put a program in uv's place; returns the lines that it logs: its arguments, and where it keeps Pythons."""
+    """Replace uv by a stub. Returns its log: the arguments, and the folder of its Pythons."""
     log = tmp_path / "log"
 
     def stub_uv(*, install):
@@ -46,20 +46,20 @@ def test_the_interpreter_is_our_own_where_the_version_is_the_same():
 
 
 def test_a_missing_interpreter_is_downloaded_into_the_checkout(stub_uv, tmp_path):
-    # GIVEN a uv that finds no such Python, and can download it
+    # GIVEN a uv without this Python, which can download it
     calls = stub_uv(install='mkdir -p "$UV_PYTHON_INSTALL_DIR" && touch "$UV_PYTHON_INSTALL_DIR/python"')
 
-    # WHEN it is asked for twice
+    # WHEN it is needed twice
     found = [interpreter_of(PLATFORM), interpreter_of(PLATFORM)]
 
-    # THEN it is downloaded once, into the checkout, and found there; only that one call may download
+    # THEN it is downloaded once, into the checkout, and found there; only that call may download
     pythons = tmp_path / "pythons"
     assert found == [str(pythons / "python")] * 2
     find = "python find --no-python-downloads --no-project 3.99"
     assert calls() == [f"{find} ", f"{find} {pythons}", f"python install --no-bin 3.99 {pythons}", f"{find} {pythons}"]
 
 
-def test_where_nothing_can_be_downloaded_uv_says_why(stub_uv, capfd):
+def test_where_nothing_can_be_downloaded_the_error_of_uv_is_shown(stub_uv, capfd):
     stub_uv(install="echo 'error: no network' >&2; exit 2")
     assert interpreter_of(PLATFORM) is None
     assert "error: no network" in capfd.readouterr().err
@@ -67,14 +67,14 @@ def test_where_nothing_can_be_downloaded_uv_says_why(stub_uv, capfd):
 
 @pytest.mark.parametrize("context", [{}, {"bytecode": "optional"}, {"bytecode": "required"}], ids=str)
 def test_without_an_interpreter_a_deployment_is_refused_and_a_synthesis_warns(stub_uv, context):
-    # GIVEN a machine without the Python, and no way to download it
+    # GIVEN a machine that has no such Python, and cannot download it
     stub_uv(install="exit 2")
     stack = Stack(App(context=context), "Stack")
 
-    # WHEN the functions' code is wanted
+    # WHEN the asset is built
     functions_code(stack, PLATFORM)
 
-    # THEN it is an error where `make deploy` requires bytecode, which says how to deploy without
+    # THEN the error of `make deploy`, which requires bytecode, explains how to deploy without it
     annotations = Annotations.from_stack(stack)
     if context.get("bytecode") == "required":
         annotations.has_error("*", Match.string_like_regexp("Install Python 3.99, .*CDK_ARGS='-c bytecode=optional'"))
@@ -84,7 +84,7 @@ def test_without_an_interpreter_a_deployment_is_refused_and_a_synthesis_warns(st
 
 
 def test_a_command_that_builds_no_asset_looks_for_no_interpreter(stub_uv, tmp_path):
-    # GIVEN what `cdk destroy` and `cdk ls` tell the app: bundle nothing
+    # GIVEN the context of `cdk destroy` and `cdk ls`: no bundling
     stub_uv(install="exit 2")
     stack = Stack(App(context={"aws:cdk:bundling-stacks": []}), "Stack")
     functions_code(stack, PLATFORM)

@@ -1,4 +1,4 @@
-"""What other services install: the reading side alone."""
+"""The package for services that read the tables."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from email.parser import Parser
 import pytest
 from uv import find_uv_bin
 
-from tests.canvas import ROOT
+from testbed.events import ROOT
 
 PROJECT, READER = (
     tomllib.loads((ROOT / path).read_text())["project"]
@@ -23,7 +23,7 @@ def test_both_distributions_have_one_version():
 
 @pytest.mark.slow
 def test_a_reader_installs_the_reading_side_and_boto3_and_nothing_else(tmp_path):
-    # GIVEN the folder as it is in the repository
+    # GIVEN the folder of the repository
     source, installed = tmp_path / "canvas_live_state", tmp_path / "installed"
     shutil.copytree(
         ROOT / "canvas_live_state", source, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
@@ -38,7 +38,7 @@ def test_a_reader_installs_the_reading_side_and_boto3_and_nothing_else(tmp_path)
         check=True,
     )
 
-    # THEN it brings one package and no command, needs boto3 only, and can be imported
+    # THEN it has one package and no command, requires boto3 only, and can be imported
     (metadata,) = installed.glob("*.dist-info/METADATA")
     names = {path.name for path in installed.iterdir() if path.name != ".lock"}
     assert names == {"canvas_live_state", metadata.parent.name}

@@ -1,4 +1,4 @@
-"""GitHub's workflows: valid, without secrets, and in the order in which a change reaches production."""
+"""GitHub workflows: valid, without secrets, and with development before production."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.canvas import ROOT
+from testbed.events import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DEPLOY, DEPLOY_STAGE = (
@@ -18,7 +18,7 @@ DEPLOY, DEPLOY_STAGE = (
 
 
 def runs_of(job):
-    """The commands of a job."""
+    """Commands of a job."""
     return [step["run"] for step in job.get("steps", []) if "run" in step]
 
 

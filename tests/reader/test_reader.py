@@ -1,4 +1,4 @@
-"""The reading side, on tables that the functions have filled."""
+"""The reader package, on tables written by the event functions."""
 
 import shutil
 import subprocess
@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from canvas_live_state import Enrollment, Reader, RosterEntry, SisImport
-from tests.canvas import ROOT, example
-from tests.tables import Tables
+from testbed.events import ROOT, example
+from testbed.tables import Tables
 
 COURSE = "21070000000000565"
 
@@ -53,7 +53,7 @@ def test_an_enrollment_is_a_record_with_parsed_times(reader, deliver):
 
 
 def test_a_reader_of_a_stage_finds_its_tables(tables, prod, deliver):
-    # GIVEN the parameters that the data stack publishes
+    # GIVEN the parameters of the data stack
     deliver(example("enrollment_created"))
     ssm = boto3.client("ssm")
     for name in ("enrollments", "sis_batches"):
@@ -61,8 +61,10 @@ def test_a_reader_of_a_stage_finds_its_tables(tables, prod, deliver):
         assert parameter in {each["Properties"].get("Name") for each in prod.data["Resources"].values()}
         ssm.put_parameter(Name=parameter, Value=name, Type="String")
 
-    # THEN a reader of that stage reads its tables, and one of another says what it misses
-    assert Reader.of_stage("prod").enrollment("21070000000046825").workflow_state == "invited"
+    # THEN a reader of that stage finds its tables, and one of another stage names the missing parameter
+    enrollment = Reader.of_stage("prod").enrollment("21070000000046825")
+    assert enrollment
+    assert enrollment.workflow_state == "invited"
     with pytest.raises(LookupError, match="/canvas-live-state/dev/enrollments-table"):
         Reader.of_stage("dev")
 
@@ -73,14 +75,14 @@ def test_what_has_not_arrived_is_none(reader):
     assert list(reader.roster(COURSE)) == list(reader.enrollments_of("1")) == list(reader.sis_imports("1")) == []
 
 
-def test_a_roster_leaves_out_the_deleted_unless_asked(reader, deliver):
+def test_a_roster_excludes_deleted_enrollments_by_default(reader, deliver):
     # GIVEN a course with an active and a deleted enrollment
     for number, state in (("11", "active"), ("12", "deleted")):
         deliver(
             example("enrollment_updated", body={"enrollment_id": number, "user_id": number, "workflow_state": state})
         )
 
-    # THEN each way of asking has its answer
+    # THEN each query returns the matching enrollments
     assert [entry.enrollment_id for entry in reader.roster(COURSE)] == ["11"]
     assert [entry.enrollment_id for entry in reader.roster(COURSE, include_deleted=True)] == ["11", "12"]
     assert list(reader.enrollments_of("12")) == []
@@ -103,7 +105,7 @@ def test_imports_come_by_age_with_their_timelines(reader, deliver):
     deliver(example("sis_batch_created"))
     deliver(example("sis_batch_updated"))
 
-    # THEN they come newest first, or oldest first where asked
+    # THEN they are listed newest first, or oldest first on request
     newest, oldest = reader.sis_imports("21070000000000001")
     assert [newest, oldest] == list(reader.sis_imports("21070000000000001", newest_first=False))[::-1]
     assert oldest == reader.sis_import("21070000000000001", 1440004)
@@ -125,7 +127,7 @@ def test_unfinished_imports_come_longest_without_news_first(reader, deliver):
 
 
 def test_a_long_roster_comes_in_pages(tables, reader):
-    # GIVEN a course of more than one page: a megabyte
+    # GIVEN a course with more than one page (1 MB) of enrollments
     for number in range(30):
         tables.client.put_item(
             TableName="enrollments",
@@ -144,13 +146,13 @@ def test_a_long_roster_comes_in_pages(tables, reader):
     )
     assert "LastEvaluatedKey" in first_page
 
-    # THEN the iterator goes over all of them
+    # THEN the iterator returns all of them
     assert [entry.user_id for entry in reader.roster(COURSE)] == [f"{number:02d}" for number in range(30)]
 
 
 @pytest.mark.slow
 def test_it_can_be_installed_from_its_folder(tmp_path):
-    # GIVEN the folder, in a place where a build may leave what it likes
+    # GIVEN a copy of the folder, for build files
     source, target = tmp_path / "checkout", tmp_path / "site-packages"
     shutil.copytree(ROOT / "canvas_live_state", source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
 
@@ -163,6 +165,6 @@ def test_it_can_be_installed_from_its_folder(tmp_path):
         check=True,
     )
 
-    # THEN it gets the reading side, typed, and nothing else of us
+    # THEN it has the typed reader package, and no other package of this project
     assert (target / "canvas_live_state" / "py.typed").exists()
     assert {path.name for path in target.iterdir()} & {"functions", "infra", "ops", "tests"} == set()

@@ -1,4 +1,4 @@
-"""The JSON Schemas for readers in other languages, held against the items that the functions really write."""
+"""The JSON Schemas for readers in other languages match the items that the functions write."""
 
 import json
 import random
@@ -7,9 +7,9 @@ import runpy
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.canvas import EVENT_NAMES, ROOT, example
-from tests.ordering.histories import random_history, spell
-from tests.tables import Tables
+from testbed.events import EVENT_NAMES, ROOT, example
+from testbed.ordering.histories import random_history, spell
+from testbed.tables import Tables
 
 FOLDER = ROOT / "docs" / "schemas"
 FILES = {"enrollments": "enrollment.schema.json", "sis_batches": "sis_batch.schema.json"}
@@ -38,8 +38,8 @@ def tables(aws, prod):
 
 
 def invalid(table, item):
-    """What the schema of `table` says against `item`."""
-    # boto3 gives DynamoDB's numbers as decimals, of which JSON knows nothing.
+    """Validation errors of `item` by the schema of `table`."""
+    # boto3 returns numbers as Decimal, which JSON Schema does not support.
     plain = json.loads(json.dumps(item, default=int))
     return [error.message for error in Draft202012Validator(SCHEMAS[table]).iter_errors(plain)]
 
@@ -60,7 +60,7 @@ def test_the_documented_examples_become_valid_items(tables, deliver):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_random_histories_become_valid_items(tables, deliver, seed):
-    # GIVEN events of both families, in any order and spelling, with states that nobody knows
+    # GIVEN events of both families, in any order and notation, with unknown states
     rng = random.Random(seed)
     for fact in random_history(rng, 60, subjects=3):
         deliver(spell(fact, rng), to=fact.event_name)
@@ -72,7 +72,7 @@ def test_random_histories_become_valid_items(tables, deliver, seed):
 
 
 def test_every_attribute_of_a_schema_occurs_and_has_one_type(tables, deliver):
-    # GIVEN events with everything that Canvas may send
+    # GIVEN events with all fields
     for event_name, body in FULL.items():
         deliver(example(event_name, body=body))
 
@@ -80,7 +80,7 @@ def test_every_attribute_of_a_schema_occurs_and_has_one_type(tables, deliver):
         items = tables.items(table)
         assert schema["properties"].keys() <= {name for item in items for name in item}
 
-        # THEN a value of another type is invalid, wherever it is; so is an attribute that was made up
+        # THEN a value of another type is invalid in every attribute, and so is an unknown attribute
         for item in items:
             assert invalid(table, item) == []
             assert invalid(table, item | {"made_up": "value"})

@@ -1,4 +1,4 @@
-"""Runs the functions of a reconciliation in the order and with the payloads of the state machine."""
+"""Runs the functions of the reconciliation in the order and with the payloads of the state machine."""
 
 import json
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.runtime import setting
 from reconciliation.aws import aws_client
@@ -20,8 +22,8 @@ Payload = dict[str, Any]
 
 
 @dataclass
-class Context:
-    """Lambda's context: how much time an invocation has left, each time that it is asked for."""
+class Context(LambdaContext):
+    """Test double of the Lambda context, with scripted remaining times."""
 
     milliseconds: int = 600_000
     function_name: str = "function"
@@ -29,19 +31,19 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # Powertools declares it static
         return self.milliseconds
 
 
 @dataclass
 class Machine:
-    """One state machine.
+    """Simulates the state machine of a run.
 
     Attributes:
-        context: of every invocation.
-        doubled: whether every invocation happens twice, as where its first answer was lost.
-        retries: how many invocations failed temporarily.
-        history: the payloads and results of all invocations, as JSON.
+        context: context of all invocations.
+        doubled: whether every invocation is repeated, as after a lost answer.
+        retries: number of temporary failures.
+        history: payloads and results of all invocations, as JSON.
     """
 
     context: Context = field(default_factory=Context)
@@ -50,11 +52,11 @@ class Machine:
     history: list[str] = field(default_factory=list)
 
     def run(self, name: str = "reconcile-1", **options: Any) -> Payload:
-        """A whole run; its report."""
+        """Execute a run and return its report."""
         return self.finish(self.compare(name, **options))
 
     def finish(self, state: Payload) -> Payload:
-        """What follows the comparisons of a run; its report."""
+        """Execute a run from *decide* on and return its report."""
         name, state = state["run"], self._until_done("decide", state, inside="decide")
         if not state["dry_run"] and state["decide"]["files"]:
             for key in keys(f"runs/{name}/corrections/"):
@@ -62,18 +64,18 @@ class Machine:
         return self.invoke("conclude", state)
 
     def decide(self, name: str = "reconcile-1", **options: Any) -> Payload:
-        """A run up to its decision; the run's state."""
+        """Execute a run up to *decide* and return its state."""
         return self._until_done("decide", self.compare(name, **options), inside="decide")
 
     def compare(self, name: str = "reconcile-1", **options: Any) -> Payload:
-        """A run up to its comparisons; the run's state."""
+        """Execute a run up to *compare* and return its state."""
         state = self.request(name, **options)
         for _ in range(_POLLS):
             state = self.invoke("poll", state)
             if state["complete"]:
                 break
         else:
-            # As if hours had passed.
+            # Simulates the hours between two polls.
             state = self.invoke("poll", state | {"started_at": "2001-01-01T00:00:00.000Z"})
         self.invoke("compare_imports", state)
         for part in read_json(f"runs/{name}/parts.json"):
@@ -81,7 +83,7 @@ class Machine:
         return state
 
     def request(self, name: str = "reconcile-1", **options: Any) -> Payload:
-        """The first step of a run; the run's state."""
+        """Execute the first step of a run and return its state."""
         payload = {
             "run": name,
             "state_machine": setting("STATE_MACHINE_ARN"),
@@ -91,23 +93,24 @@ class Machine:
         return self.invoke("request", payload)
 
     def invoke(self, step: str, payload: Payload) -> Payload:
-        """Invoke the function of `step`, and again where it fails temporarily."""
+        """Invoke the function of `step`, and retry temporary failures."""
         handler = import_module(f"reconciliation.handlers.{step}").handler
         for attempt in range(_ATTEMPTS):
             self.history.append(json.dumps(payload))
             try:
-                result = self.attempt(handler, payload, attempt)
+                text = self.attempt(handler, payload, attempt)
             except TemporaryFailure:
                 self.retries += 1
                 if attempt == _ATTEMPTS - 1:
                     raise
             else:
-                self.history.append(result)
-                return json.loads(result)
+                self.history.append(text)
+                result: Payload = json.loads(text)
+                return result
         raise AssertionError
 
     def attempt(self, handler: Any, payload: Payload, _number: int) -> str:
-        """One invocation; what it returns, as JSON."""
+        """Invoke a function once and return its result as JSON."""
         if self.doubled:
             handler(json.loads(json.dumps(payload)), self.context)
         return json.dumps(handler(json.loads(json.dumps(payload)), self.context))
@@ -120,12 +123,12 @@ class Machine:
 
 
 def keys(prefix: str) -> Iterator[str]:
-    """The keys in the bucket of runs."""
+    """Keys in the bucket of runs."""
     found = aws_client("s3").list_objects_v2(Bucket=setting("RUN_BUCKET"), Prefix=prefix)
     assert not found["IsTruncated"]
     return (each["Key"] for each in found.get("Contents", []))
 
 
 def read_json(key: str) -> Any:
-    """An object of the bucket of runs."""
+    """Read an object of the bucket of runs."""
     return json.loads(aws_client("s3").get_object(Bucket=setting("RUN_BUCKET"), Key=key)["Body"].read())

@@ -1,4 +1,4 @@
-"""Canvas Data 2 by Instructure's client against the double: results, lines, and everything that goes wrong."""
+"""Queries of Canvas Data 2 with the client of Instructure, against the test double."""
 
 import asyncio
 import gzip
@@ -9,7 +9,8 @@ from datetime import timedelta
 import aiohttp
 import pytest
 from aiohttp import web
-from dap.api import DAPClient
+from dap.api import DAPClient, DAPSession
+from dap.dap_error import OutOfRangeError, ServerError
 
 from reconciliation import canvas_data as module
 from reconciliation.canvas_data import CanvasData, canvas_data
@@ -31,7 +32,7 @@ BAD = {"client_id": "double", "client_secret": "hunter2"}
 
 @pytest.fixture
 def secrets(monkeypatch):
-    """What the secret holds at each time that it is read: the last from then on."""
+    """Values of the secret, one per read; the last one is repeated."""
     contents = [GOOD]
     monkeypatch.setattr(module, "read_secret", lambda *_: contents.pop(0) if len(contents) > 1 else contents[0])
     return contents
@@ -39,7 +40,7 @@ def secrets(monkeypatch):
 
 @pytest.fixture
 def ask(canvas, secrets):
-    """Run a coroutine function of a session with Canvas Data 2."""
+    """Run a coroutine function in a session with Canvas Data 2."""
 
     def ask(question):
         async def answer():
@@ -53,7 +54,7 @@ def ask(canvas, secrets):
 
 @pytest.fixture
 def order(ask):
-    """The complete result of a table."""
+    """Query a table until its result is complete."""
 
     def order(table="enrollments", *, since=None):
         async def question(session):
@@ -69,7 +70,7 @@ def order(ask):
 
 @pytest.fixture
 def lines(ask):
-    """The lines of an object."""
+    """Read the lines of an object."""
 
     def lines(object_id, **options):
         async def question(session):
@@ -92,7 +93,7 @@ def test_a_result_has_its_time_and_its_objects_in_order(canvas, order, lines, sc
 
 
 def test_a_result_is_awaited_without_waiting(canvas, ask):
-    # GIVEN a job that is running when it is asked for, and complete later
+    # GIVEN a job that runs at the first poll, and completes later
     canvas.dap.polls = 2
 
     async def question(session):
@@ -102,22 +103,22 @@ def test_a_result_is_awaited_without_waiting(canvas, ask):
     assert ask(question) == [True, False, False]
 
 
-def test_only_what_changed_is_asked_for(order, lines, school):
+def test_an_incremental_query_returns_changes_only(order, lines, school):
     changed = order(since=school.now - timedelta(days=22))
     assert 0 < len(lines(changed.objects[0])) < 40
     assert changed.at == school.now.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
-def test_the_earliest_permitted_time_is_asked_for_where_ours_is_too_early(canvas, order, school, lines):
+def test_a_query_that_is_too_early_is_repeated_with_the_earliest_permitted_time(canvas, order, school, lines):
     canvas.dap.earliest_since = school.now - timedelta(days=10)
     few = lines(order(since=school.now - timedelta(days=22)).objects[0])
     assert few == lines(order(since=canvas.dap.earliest_since).objects[0])
 
 
 def test_a_time_that_is_too_early_twice_means_that_a_snapshot_is_due(canvas, order, school, monkeypatch):
-    # GIVEN a lake that permits a later time with each query
+    # GIVEN an earliest permitted time that advances with each query
     async def question(*_):
-        raise module.OutOfRangeError(type="OutOfRange", uuid="", message="", since=school.now, until=None)
+        raise OutOfRangeError(type="OutOfRange", uuid="", message="", since=school.now, until=None)
 
     monkeypatch.setattr(CanvasData, "_query_since", question)
     with pytest.raises(SnapshotRequired, match="ops backfill"):
@@ -125,7 +126,7 @@ def test_a_time_that_is_too_early_twice_means_that_a_snapshot_is_due(canvas, ord
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind", "says"),
+    ("fault", "kind", "text"),
     [
         (Fault("snapshot required"), SnapshotRequired, "reloaded table enrollments.*run ops backfill --stage STAGE"),
         (Fault("under maintenance"), UnderMaintenance, "under maintenance for this account"),
@@ -137,9 +138,9 @@ def test_a_time_that_is_too_early_twice_means_that_a_snapshot_is_due(canvas, ord
         (Fault("credentials refused", times=None), CredentialsRefused, "client id and secret in canvas-data"),
     ],
 )
-def test_what_no_repetition_mends_ends_the_run_with_what_to_do(canvas, order, school, fault, kind, says):
+def test_a_permanent_error_ends_the_run_with_a_remedy(canvas, order, school, fault, kind, text):
     canvas.faults.switch_on(fault)
-    with pytest.raises(kind, match=says):
+    with pytest.raises(kind, match=text):
         order(since=school.now - timedelta(days=22))
 
 
@@ -174,14 +175,14 @@ def test_a_query_that_is_not_understood_ends_the_run(canvas, order, monkeypatch)
         return web.json_response({"error": error}, status=400) if "query" in request.path else None
 
     monkeypatch.setattr(canvas.dap, "refuse", refuse)
-    with pytest.raises(JobFailed, match=r"does not understand .* error \(without a number\)"):
+    with pytest.raises(JobFailed, match=r"rejects the query .* error \(without a number\)"):
         order()
 
 
 @pytest.mark.parametrize(
     "fault", [Fault("too many requests", times=2), Fault("server error", times=2), Fault("disconnect")]
 )
-def test_the_client_asks_again_after(canvas, order, fault):
+def test_the_client_retries_after(canvas, order, fault):
     fault.where = "/dap/query"
     canvas.faults.switch_on(fault)
     assert order().objects
@@ -189,7 +190,7 @@ def test_the_client_asks_again_after(canvas, order, fault):
 
 def test_an_outage_is_left_to_be_repeated(canvas, order):
     canvas.faults.switch_on(Fault("server error", times=None))
-    with pytest.raises(module.ServerError):
+    with pytest.raises(ServerError):
         order()
 
 
@@ -217,7 +218,7 @@ def test_a_session_that_is_refused_midway_begins_anew(canvas, ask, fault):
     async def question(session):
         job = await session.query_table("users", since=None)
         canvas.faults.switch_on(fault)
-        if fault.kind == "invalid client":  # met at a login, which a refusal causes
+        if fault.kind == "invalid client":  # affects a login, which follows a refusal
             canvas.faults.switch_on(Fault("credentials refused"))
         return (await session.result("users", job)).objects
 
@@ -237,7 +238,7 @@ def test_a_refusal_in_the_form_of_oauth_is_one(canvas, order):
 def test_another_fault_after_a_refusal_is_not_taken_for_one(canvas, order):
     canvas.faults.switch_on(Fault("credentials refused"))
     canvas.faults.switch_on(Fault("server error", times=None, where="/dap/query"))
-    with pytest.raises(module.ServerError):
+    with pytest.raises(ServerError):
         order()
 
 
@@ -263,7 +264,7 @@ def stored(canvas, order):
     ],
 )
 def test_an_interrupted_download_goes_on_where_it_was(canvas, lines, stored, fault):
-    # GIVEN a fault in the first downloads, WHEN the object is read, THEN each line is there once, by a URL of its own
+    # GIVEN a fault in the first downloads, WHEN the object is read, THEN each line is returned once, by new URLs
     whole = lines(stored)
     before = len(canvas.requests)
     canvas.faults.switch_on(fault)
@@ -282,8 +283,8 @@ def test_lines_before_a_chunk_are_skipped(lines, stored):
     assert lines(stored, skip=40) == lines(stored, skip=500) == []
 
 
-def test_progress_renews_the_patience_with_an_object(canvas, lines, stored, monkeypatch):
-    # GIVEN an object that each download brings four lines further, more often than it is downloaded without progress
+def test_a_download_with_progress_resets_the_attempts(canvas, lines, stored, monkeypatch):
+    # GIVEN downloads that each return four more lines, more of them than are attempted without progress
     whole, length = lines(stored), [0]
     serve = canvas.dap._part
 
@@ -328,7 +329,7 @@ def test_an_object_that_no_url_is_given_for_ends_the_run(canvas, lines, stored, 
     async def nothing(*_):
         return {}
 
-    monkeypatch.setattr(module.DAPSession, "get_resources", nothing)
+    monkeypatch.setattr(DAPSession, "get_resources", nothing)
     with pytest.raises(PartUnreadable, match="no longer has object"):
         lines(stored)
 
@@ -342,7 +343,7 @@ def test_an_object_is_decompressed_once_whatever_its_server_calls_it(canvas, lin
 
 
 def test_a_url_is_used_as_it_was_given(canvas, lines, stored, monkeypatch):
-    # GIVEN a signature in characters that a client may spell in another way
+    # GIVEN a signature with characters that a client may encode differently
     async def url(*_):
         return f"{canvas.url}/objects/{stored}?expires=9999999999&signature=double&by=a%2Fb%3D+c%7E"
 
@@ -354,8 +355,8 @@ def test_a_url_is_used_as_it_was_given(canvas, lines, stored, monkeypatch):
 # Privacy.
 
 
-def test_nobody_else_is_told_of_a_use(canvas, order, monkeypatch):
-    # GIVEN an environment in which the client would report its uses
+def test_the_usage_of_the_client_is_not_reported(canvas, order, monkeypatch):
+    # GIVEN an environment in which the client would report its usage
     monkeypatch.delenv("DAP_TRACKING", raising=False)
     tracking = []
     make = DAPClient.__init__
@@ -366,7 +367,7 @@ def test_nobody_else_is_told_of_a_use(canvas, order, monkeypatch):
 
     monkeypatch.setattr(DAPClient, "__init__", spy)
 
-    # WHEN Canvas Data 2 is asked, THEN it alone is
+    # WHEN Canvas Data 2 is queried, THEN no other host is contacted
     with only_this_machine() as others:
         order()
     assert tracking == [False]
@@ -391,5 +392,5 @@ def test_a_session_leaves_no_connection_open(canvas, ask, monkeypatch):
     monkeypatch.setattr(aiohttp.ClientSession, "__init__", spy)
     canvas.faults.switch_on(Fault("credentials refused"))
     ask(lambda session: session.query_table("users", since=None))
-    assert len(opened) == 5  # ours, and two of the client for each login
+    assert len(opened) == 5  # that of the session, and two of the client per login
     assert all(session.closed for session in opened)

@@ -1,10 +1,11 @@
-"""SIS imports by canvasapi against the double: pages, patience with the throttle, and refusals."""
+"""Queries of SIS imports with canvasapi, against the test double: pages, rate limits and refusals."""
 
 import logging
 from datetime import timedelta
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from reconciliation import canvas_rest as module
 from reconciliation.canvas_rest import canvas_rest
@@ -17,7 +18,7 @@ IMPORTS = 24
 
 @pytest.fixture
 def secrets(monkeypatch):
-    """What the secret holds at each time that it is read: the last from then on."""
+    """Values of the secret, one per read; the last one is repeated."""
     contents = ["double-token"]
     monkeypatch.setattr(
         module, "read_secret", lambda *_: {"token": contents.pop(0) if len(contents) > 1 else contents[0]}
@@ -27,13 +28,13 @@ def secrets(monkeypatch):
 
 @pytest.fixture
 def rest(canvas, secrets):
-    """A session with the double."""
+    """A session with the test double."""
     return canvas_rest()
 
 
 @pytest.fixture
 def recent(rest, school):
-    """The imports of the last three weeks."""
+    """Query the imports of the last three weeks."""
     return lambda: list(rest.sis_imports(created_since=school.now - timedelta(days=22)))
 
 
@@ -47,7 +48,7 @@ def test_recent_imports_come_with_the_date_of_their_page(recent, school):
 
 
 def test_a_long_list_has_many_pages_each_with_its_date(canvas, rest, school):
-    # GIVEN more imports than a page has, and a school whose time passes between the pages
+    # GIVEN more imports than a page has, and a clock that advances between the pages
     for _ in range(100):
         school.create_import()
     dates = set()
@@ -58,11 +59,11 @@ def test_a_long_list_has_many_pages_each_with_its_date(canvas, rest, school):
     assert len(dates) == 2
 
 
-def test_older_imports_are_not_asked_for(rest, school):
+def test_older_imports_are_not_queried(rest, school):
     assert list(rest.sis_imports(created_since=school.now - timedelta(days=1))) == []
 
 
-def test_one_import_is_asked_for_by_its_id(rest, school):
+def test_one_import_is_queried_by_its_id(rest, school):
     row = next(iter(school.sis_imports.rows()))
     assert rest.sis_import(row.id).answer.workflow_state == row.workflow_state
 
@@ -94,7 +95,7 @@ def test_an_import_that_cannot_be_read_is_no_answer(canvas, rest, school, monkey
     assert found.page.date == school.now.replace(microsecond=0)
 
 
-# Patience.
+# Retries.
 
 
 @pytest.mark.parametrize(
@@ -110,14 +111,14 @@ def test_an_import_that_cannot_be_read_is_no_answer(canvas, rest, school, monkey
         (Fault("disconnect", times=2), [2, 4]),
     ],
 )
-def test_canvas_is_asked_again_after(canvas, recent, waits, fault, waited):
+def test_a_request_is_retried_after(canvas, recent, waits, fault, waited):
     canvas.faults.switch_on(fault)
     assert len(recent()) == IMPORTS
     assert [wait for wait in waits if wait] == waited
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "text"),
     [
         (Fault("too many requests", times=None), r"\(status 429, attempt 5\)"),
         (Fault("too many requests", retry_after=600), r"\(status 429, attempt 1\)"),
@@ -126,14 +127,14 @@ def test_canvas_is_asked_again_after(canvas, recent, waits, fault, waited):
         (Fault("disconnect", times=None), r"\(ConnectionError, attempt 5\)"),
     ],
 )
-def test_patience_with_canvas_has_an_end(canvas, recent, fault, says):
+def test_retries_are_limited(canvas, recent, fault, text):
     canvas.faults.switch_on(fault)
-    with pytest.raises(TemporaryFailure, match=f"Canvas does not answer {says}"):
+    with pytest.raises(TemporaryFailure, match=f"Canvas does not answer {text}"):
         recent()
 
 
-def test_an_answer_that_does_not_come_is_asked_for_again(rest, recent, monkeypatch, waits):
-    send = module.HTTPAdapter.send
+def test_a_request_without_an_answer_is_retried(rest, recent, monkeypatch, waits):
+    send = HTTPAdapter.send
     slow = [requests.ReadTimeout(), requests.ConnectTimeout()]
     timeouts = []
 
@@ -143,13 +144,13 @@ def test_an_answer_that_does_not_come_is_asked_for_again(rest, recent, monkeypat
             raise slow.pop()
         return send(self, request, **options)
 
-    monkeypatch.setattr(module.HTTPAdapter, "send", answer)
+    monkeypatch.setattr(HTTPAdapter, "send", answer)
     assert len(recent()) == IMPORTS
     assert timeouts == [(10, 60)] * 3
 
 
 @pytest.mark.parametrize(("left", "waited"), [(700, 0), (200, 0), (150, 5), (0, 20)])
-def test_a_token_that_has_little_left_is_used_slowly(canvas, rest, recent, waits, left, waited):
+def test_requests_slow_down_where_little_of_the_rate_limit_is_left(canvas, rest, recent, waits, left, waited):
     canvas.rest.rate_limit_remaining = left
     recent()
     waits.clear()
@@ -212,7 +213,7 @@ def test_an_answer_without_its_date_orders_nothing(canvas, recent, monkeypatch, 
 
 
 def test_the_token_is_sent_to_canvas_and_to_nobody_else(canvas, rest, monkeypatch, school):
-    # GIVEN a proxy and a password file in the environment, and an answer that leads elsewhere
+    # GIVEN a proxy and a password file in the environment, and a redirect to another host
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:8080")
     from aiohttp import web
 
@@ -220,12 +221,13 @@ def test_the_token_is_sent_to_canvas_and_to_nobody_else(canvas, rest, monkeypatc
         canvas.rest, "refuse", lambda _: web.Response(status=302, headers={"Location": "http://elsewhere.example/"})
     )
     sent = []
-    send = module.HTTPAdapter.send
-    monkeypatch.setattr(
-        module.HTTPAdapter,
-        "send",
-        lambda self, request, **options: sent.append(request) or send(self, request, **options),
-    )
+    send = HTTPAdapter.send
+
+    def recorded(self, request, **options):
+        sent.append(request)
+        return send(self, request, **options)
+
+    monkeypatch.setattr(HTTPAdapter, "send", recorded)
     with only_this_machine(), pytest.raises(requests.ConnectionError):
         rest.sis_import(1)
     assert [("Authorization" in request.headers, request.url.split("/")[2]) for request in sent] == [

@@ -1,4 +1,4 @@
-"""Comparing SIS imports: recent ones by the list, unfinished ones by their ids."""
+"""Step compare_imports: recent SIS imports by the list, unfinished ones by id."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from testbed.canvas.faults import Fault
 
 @pytest.fixture
 def compared(cloud, canvas, machine):
-    """Compare imports; the counts, and the corrections by import."""
+    """Compare imports, and return the counts and the corrections by import."""
 
     def compared():
         state = machine.request("a")
@@ -29,15 +29,15 @@ def compared(cloud, canvas, machine):
 
 
 def announced(cloud, school):
-    """Deliver what Canvas announced of imports."""
+    """Deliver all events of imports."""
     cloud.deliver([event for event in school.take_events() if "sis_batch" in event["metadata"]["event_name"]])
 
 
-def test_imports_that_the_table_lacks_are_corrected_to_the_time_that_canvas_tells(compared, school):
+def test_missing_imports_are_corrected_with_the_time_of_their_end_in_canvas(compared, school):
     # GIVEN an empty table
     counts, corrections = compared()
 
-    # THEN every import of the last weeks is missing, and ends when Canvas says that it did
+    # THEN every import of the last weeks is missing, and its correction has the time of its end in Canvas
     rows = {row.id: row for row in school.sis_imports.rows()}
     assert counts["rows"] == counts["corrections"] == counts["verdicts"]["missing"] == len(rows) == len(corrections)
     ended = next(row for row in rows.values() if row.workflow_state == "imported")
@@ -66,14 +66,14 @@ def test_what_canvas_did_not_announce_is_corrected(cloud, compared, school):
     school.now += timedelta(hours=1)
     school.abort_import(started)
 
-    # WHEN imports are compared, THEN it is aborted when Canvas says that it was changed
+    # WHEN imports are compared, THEN the correction aborts it at `updated_at` in Canvas
     counts, corrections = compared()
     assert corrections[started]["body"]["workflow_state"] == "aborted"
     assert counts["oldest_drift_seconds"] > 0
 
 
-def test_an_unfinished_import_that_is_older_is_asked_for_by_its_id(cloud, compared, canvas, school, monkeypatch):
-    # GIVEN two imports that began before the window, one of which ended unannounced, and one that Canvas has no longer
+def test_an_older_unfinished_import_is_queried_by_its_id(cloud, compared, canvas, school, monkeypatch):
+    # GIVEN two imports from before the window, one of which ended without an event, and one that Canvas has removed
     monkeypatch.setenv("WINDOW_DAYS", "1.5")
     begun = [school.create_import() for _ in range(3)]
     announced(cloud, school)
@@ -82,7 +82,7 @@ def test_an_unfinished_import_that_is_older_is_asked_for_by_its_id(cloud, compar
     school.purge_import(begun[2])
     monkeypatch.setenv("WINDOW_DAYS", "0.01")
 
-    # WHEN imports are compared, THEN the three are asked for, and those alone
+    # WHEN imports are compared, THEN these three are queried by id
     counts, corrections = compared()
     paths = [request.path for request in canvas.requests if "/sis_imports/" in request.path]
     assert {int(path.rpartition("/")[2]) for path in paths} >= set(begun)
@@ -91,7 +91,7 @@ def test_an_unfinished_import_that_is_older_is_asked_for_by_its_id(cloud, compar
     assert begun[0] in corrections
 
 
-def test_an_unfinished_import_of_the_list_is_not_asked_for_again(cloud, compared, canvas, school):
+def test_an_unfinished_import_of_the_list_is_not_queried_again(cloud, compared, canvas, school):
     begun = school.create_import()
     announced(cloud, school)
     compared()

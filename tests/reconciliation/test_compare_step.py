@@ -1,4 +1,4 @@
-"""Comparing an object: equal rows leave no trace, unreadable ones are counted, and a repetition changes nothing."""
+"""Step compare: equal rows are counted only, unreadable ones are unknown, and a repetition changes nothing."""
 
 import gzip
 import json
@@ -9,13 +9,14 @@ from functions.runtime import setting
 from reconciliation.aws import aws_client
 from reconciliation.failure import PartUnreadable
 from reconciliation.handlers import compare as module
+from reconciliation.rows import read_row
 from testbed.canvas.faults import Fault
 from testbed.canvas.lake import UNREADABLE
 from tests.reconciliation.machine import keys
 
 
 def read(key):
-    """The header and the candidates of a file."""
+    """Header and candidates of a file."""
     content = aws_client("s3").get_object(Bucket=setting("RUN_BUCKET"), Key=key)["Body"].read()
     header, *lines = gzip.decompress(content).splitlines()
     return json.loads(header), [json.loads(line) for line in lines]
@@ -23,7 +24,7 @@ def read(key):
 
 @pytest.fixture
 def compared(machine):
-    """Run until all is compared; header and candidates of each file by its name."""
+    """Run the step, and return header and candidates of each file by name."""
 
     def compared(name="a", **options):
         machine.compare(name, **options)
@@ -46,10 +47,10 @@ def test_rows_whose_items_are_missing_are_candidates(cloud, canvas, compared, sc
 
 
 def test_rows_that_equal_their_items_leave_no_trace(cloud, canvas, compared, school):
-    # GIVEN tables that have all events of Canvas
+    # GIVEN tables with all events of Canvas
     cloud.deliver(school.take_events())
 
-    # WHEN what changed is compared, THEN the rows are counted and nothing else is written
+    # WHEN changed rows are compared, THEN they are counted, and no candidate is written
     for header, candidates in compared().values():
         assert header["verdicts"] == {"same": header["rows"]}
         assert candidates == []
@@ -83,7 +84,7 @@ def test_unreadable_rows_are_counted_and_disturb_no_other(cloud, canvas, compare
         for kind, row in spoiled.items():
             canvas.lake.spoil(table, row, kind)
 
-    # WHEN all rows are compared, THEN each is counted once, as unknown unless its kind is a spelling of the same
+    # WHEN all rows are compared, THEN each is counted once, as unknown unless its kind is an equal notation
     for header, candidates in compared(full=True).values():
         assert header["rows"] == 40
         assert set(header["verdicts"]) == {"unknown"}
@@ -130,7 +131,7 @@ def test_a_part_is_compared_in_chunks_of_one_object_each(cloud, canvas, compared
     monkeypatch.setattr(module, "ROWS_PER_CHUNK", 10)
     monkeypatch.setattr(module, "KEYS_PER_REQUEST", 4)
 
-    # WHEN each invocation has the time of one chunk
+    # WHEN each invocation has time for one chunk
     machine.context.milliseconds = 60_000
     files = compared(full=True)
 
@@ -180,9 +181,8 @@ def test_a_part_that_cannot_be_read_ends_the_run(cloud, canvas, machine, kind):
 
 
 def test_few_rows_are_held_at_once(cloud, canvas, machine, monkeypatch, school):
-    # GIVEN a table that answers slowly
+    # GIVEN requests with few keys
     monkeypatch.setattr(module, "KEYS_PER_REQUEST", 5)
-    read_items, read_row = module.read_items, module.read_row
     read, settled, most = [0], [0], [0]
 
     def row(*arguments, **options):
@@ -195,9 +195,8 @@ def test_few_rows_are_held_at_once(cloud, canvas, machine, monkeypatch, school):
 
     monkeypatch.setattr(module, "read_row", row)
     monkeypatch.setattr(module, "compare", compare)
-    monkeypatch.setattr(module, "read_items", read_items)
     machine.compare("a", full=True)
 
-    # THEN no more rows were read ahead than so many requests have keys
+    # THEN no more rows are held than the concurrent requests have keys
     assert read[0] == settled[0] == 80
     assert most[0] <= 5 * (module._REQUESTS_AHEAD + 1)

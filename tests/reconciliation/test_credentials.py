@@ -1,4 +1,4 @@
-"""The secrets: read by name, and refused with what they should hold."""
+"""Secrets: read by name, with an error that names the expected keys."""
 
 import boto3
 import pytest

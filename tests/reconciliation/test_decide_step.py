@@ -1,7 +1,8 @@
-"""Deciding: as-of times from all files, corrections of what is wrong, and a report that says whether to publish."""
+"""Step decide: as-of times of all files, corrections, limits and the report."""
 
 import json
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,31 +15,31 @@ from tests.reconciliation.machine import keys, read_json
 
 
 def corrections(run="a"):
-    """The corrections of a run by their file."""
+    """Corrections of a run by file."""
     files = RunFiles(run)
     return {name: [json.loads(line) for line in files.read_lines(name)] for name in files.names("corrections/")}
 
 
 def load(canvas):
-    """Everything into Canvas Data 2."""
+    """Load all commits into Canvas Data 2."""
     canvas.lake.lag = timedelta(0)
     for _ in range(2):
         canvas.lake.load()
 
 
 def use(school, *, hours):
-    """Time passes in a school that is in use."""
+    """Advance the clock of a school with active users."""
     school.now += timedelta(hours=hours)
     school.use([next(row.id for row in school.enrollments.rows() if row.workflow_state == "active")])
 
 
 def test_a_run_over_equal_tables_corrects_nothing(cloud, canvas, machine, school):
-    # GIVEN tables that are as Canvas is
+    # GIVEN tables equal to Canvas
     cloud.deliver(school.take_events())
     machine.run("first", full=True, expected=True)
     cloud.apply()
 
-    # WHEN a full run compares them, THEN no correction is written, and no event published
+    # WHEN a full run compares them, THEN no correction is written, and no event is published
     report = machine.run("second", full=True)
     assert report["corrections"] == 0
     assert report["oldest_drift_seconds"] is None
@@ -48,7 +49,7 @@ def test_a_run_over_equal_tables_corrects_nothing(cloud, canvas, machine, school
         assert counts["same"] + counts["gone"] == counts["rows"]
 
 
-def test_the_report_says_until_when_each_table_is_known(cloud, canvas, machine, school):
+def test_the_report_has_the_as_of_time_of_each_table(cloud, canvas, machine, school):
     state = machine.decide("a")
     report, jobs = read_json("runs/a/report.json"), read_json("runs/a/jobs.json")
     assert report["at"] == {table: job["at"] for table, job in jobs.items()}
@@ -61,7 +62,7 @@ def test_the_report_says_until_when_each_table_is_known(cloud, canvas, machine, 
 
 
 def test_the_newest_stamp_of_a_table_is_that_of_all_its_parts(cloud, canvas, machine, school):
-    # GIVEN one part, and the same in five
+    # GIVEN the same table in one part and in five
     whole = machine.decide("a", full=True, expected=True)
     canvas.dap.rows_per_part = 8
     canvas.dap.forget_jobs()
@@ -85,7 +86,7 @@ def test_a_dry_run_writes_its_report_and_no_correction(cloud, canvas, machine):
 
 
 def test_an_item_that_is_newer_than_the_lake_is_undecided(cloud, canvas, machine, school):
-    # GIVEN enrollments that were deleted, announced an hour ago, and a lake that does not have it
+    # GIVEN enrollments that were deleted an hour ago, with events, and a Canvas Data 2 without this change
     cloud.deliver(school.take_events())
     row = next(row for row in school.enrollments.rows() if row.workflow_state == "active")
     old = school.enrollments[row.id]
@@ -99,13 +100,13 @@ def test_an_item_that_is_newer_than_the_lake_is_undecided(cloud, canvas, machine
 
 
 def test_a_full_run_corrects_names(cloud, canvas, machine, school, local_disk):
-    # GIVEN a user who was renamed, which is not announced
+    # GIVEN a user who was renamed, which sends no event
     cloud.deliver(school.take_events())
     row = next(row for row in school.enrollments.rows() if row.user_id < 10**13)
     school.rename_user(row.user_id, "Ada King")
     load(canvas)
 
-    # WHEN a run compares what changed, THEN names do not count; WHEN a full run does, THEN they do
+    # WHEN an incremental run compares, THEN names are ignored; WHEN a full run does, THEN they are corrected
     assert machine.run("a")["families"]["enrollment"]["drifted"] == 0
     report = machine.run("b", full=True)
     renamed = sum(each.user_id == row.user_id for each in school.enrollments.rows())
@@ -128,39 +129,38 @@ def test_files_are_decided_by_as_many_invocations_as_it_takes(cloud, canvas, mac
     decided = corrections("a")
     cloud.published()
 
-    # WHEN each invocation has the time of one file, and the answer of each is lost once
+    # WHEN each invocation has time for one file, and each answer is lost once
     machine.context.milliseconds = 60_000
     machine.doubled = True
-    made = []
-    make = names_file._make
-    monkeypatch.setattr(names_file, "_make", lambda *arguments: made.append(1) or make(*arguments))
+    make = Mock(wraps=names_file._make)
+    monkeypatch.setattr(names_file, "_make", make)
     canvas.faults.clear()
     again = machine.run("b", full=True, expected=True)
 
-    # THEN the counts are the same, the names are made once, and the corrections differ in the number of the run only
+    # THEN the counts are equal, the names are built once, and the corrections differ in the run number only
     same = {name: value for name, value in whole.items() if name not in ("run", "number", "started_at")}
     assert {name: again[name] for name in same} == same
-    assert made == [1]
+    assert make.call_count == 1
     assert {name: [each["body"] for each in found] for name, found in corrections("b").items()} == {
         name: [each["body"] for each in found] for name, found in decided.items()
     }
 
 
 def test_names_are_fetched_by_an_invocation_that_has_not_made_them(cloud, canvas, machine, local_disk, monkeypatch):
-    # GIVEN a run of which one file is decided
+    # GIVEN a run with one decided file
     monkeypatch.setattr(compare, "ROWS_PER_CHUNK", 20)
     state = machine.compare("a", full=True, expected=True)
     machine.context.milliseconds = 60_000
     state = machine.invoke("decide", state)
     assert state["decide"]["next"] == 1
 
-    # WHEN another Lambda environment goes on, which has what an older run left on its disk
+    # WHEN another Lambda environment continues, with the file of an older run on its disk
     (made,) = local_disk.iterdir()
     made.unlink()
     (local_disk / "reconciliation-names-old.sqlite").write_bytes(b"x")
     machine.invoke("decide", state)
 
-    # THEN it has the names of the run, and of no other
+    # THEN it uses the names of this run only
     assert [path.name for path in local_disk.iterdir()] == ["reconciliation-names-a.sqlite"]
 
 
@@ -195,7 +195,7 @@ def test_the_limit_of_imports_is_their_own(cloud, canvas, machine, monkeypatch, 
 
 
 def test_a_large_table_permits_a_share_of_its_items(cloud, canvas, machine, monkeypatch, school):
-    # GIVEN a table of forty items of which half are wrong
+    # GIVEN a table of forty items, half of them different
     monkeypatch.setenv("CORRECTION_LIMIT", "24")
     machine.run("first", full=True, expected=True)
     cloud.apply()
@@ -205,7 +205,7 @@ def test_a_large_table_permits_a_share_of_its_items(cloud, canvas, machine, monk
     drifted = machine.run("dry-run-1", dry_run=True)["corrections"]
     assert drifted > 24
 
-    # WHEN 5 % may be corrected, THEN the run fails; WHEN all may be, THEN it does not
+    # WHEN the limit is 5 %, THEN the run fails; WHEN it is 100 %, THEN it does not
     with pytest.raises(TooManyCorrections):
         machine.run("a")
     monkeypatch.setenv("CORRECTION_LIMIT_PERCENT", "100")
@@ -232,7 +232,7 @@ def test_a_forced_run_of_a_few_more_than_nothing_keeps_the_ordinary_limit(cloud,
 
 
 def test_a_result_that_lacks_what_it_should_have_fails_the_run(cloud, canvas, machine, school, monkeypatch):
-    # GIVEN an enrollment that changed yesterday, announced, and whose row is of before, in a lake that has newer rows
+    # GIVEN an enrollment that changed yesterday, with an event, and whose row is older than others of the load
     cloud.deliver(school.take_events())
     row = next(row for row in school.enrollments.rows() if row.workflow_state == "active")
     canvas.lake.mask("enrollments", row.id, workflow_state="active", updated_at=format_timestamp(row.updated_at))
@@ -242,7 +242,7 @@ def test_a_result_that_lacks_what_it_should_have_fails_the_run(cloud, canvas, ma
     use(school, hours=15)
     load(canvas)
 
-    # WHEN a run compares them, THEN it says that the lake is not to be trusted, and publishes nothing
+    # WHEN a run compares them, THEN it fails because Canvas Data 2 is incomplete, and publishes nothing
     with pytest.raises(LakeContradicts, match=r"1 rows of Canvas Data 2 lack a change .* raise margin_hours"):
         machine.run("a")
     assert read_json("runs/a/report.json")["families"]["enrollment"]["behind"] == 1

@@ -1,4 +1,4 @@
-"""Items read by their keys: all that exist, each once, whatever DynamoDB leaves for later."""
+"""Reads items by key, and retries throttled requests and unprocessed keys."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -6,9 +6,9 @@ from botocore.exceptions import ClientError
 from reconciliation import items as module
 from reconciliation.comparison import ITEM_ATTRIBUTES
 from reconciliation.failure import TemporaryFailure
-from reconciliation.items import item_count, read_items
-from tests.canvas import example
-from tests.tables import Tables
+from reconciliation.items import Item, item_count, read_items
+from testbed.events import example
+from testbed.tables import Tables
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def put(tables, **item):
     tables.client.put_item(TableName="enrollments", Item=item)
 
 
-def test_items_come_with_the_attributes_that_were_asked_for(tables, deliver):
-    # GIVEN an enrollment with both families: text, flags and reserved words as names
+def test_items_have_the_requested_attributes(tables, deliver):
+    # GIVEN an enrollment with both families: strings, booleans and reserved words as names
     enrollment_id = example("enrollment_created")["body"]["enrollment_id"]
     deliver(example("enrollment_created"))
     deliver(example("enrollment_state_created", body={"enrollment_id": enrollment_id}))
     (stored,) = tables.items("enrollments")
 
-    # WHEN it is read for a comparison, THEN it has what the comparison needs, as it is stored
+    # WHEN it is read for a comparison, THEN it has the compared attributes with their stored values
     for table, attributes in ITEM_ATTRIBUTES.items():
         (item,) = read_items("enrollments", keys(enrollment_id, 1), attributes)
         assert item == {name: stored[name] for name in attributes if name in stored}, table
@@ -39,8 +39,8 @@ def test_items_come_with_the_attributes_that_were_asked_for(tables, deliver):
 
 def test_numbers_are_numbers_also_as_keys(tables, deliver):
     deliver(example("sis_batch_updated"))
-    key = {"account_id": "21070000000000001", "sis_batch_id": 1440004}
-    (item,) = read_items("sis_batches", [key], ("sis_batch_id", "workflow_state"))
+    keys: list[Item] = [{"account_id": "21070000000000001", "sis_batch_id": 1440004}]
+    (item,) = read_items("sis_batches", keys, ("sis_batch_id", "workflow_state"))
     assert item == {"sis_batch_id": 1440004, "workflow_state": "created"}
 
 
@@ -57,12 +57,12 @@ def test_items_are_counted(tables):
 
 
 def refusal(code):
-    """DynamoDB's answer to a request of which it processes nothing."""
+    """DynamoDB error that fails a whole request."""
     return ClientError({"Error": {"Code": code, "Message": "refused"}}, "BatchGetItem")
 
 
 class Throttled:
-    """DynamoDB that processes so many keys of each request, or refuses it, one answer after the other."""
+    """Test double of DynamoDB with scripted answers: the number of processed keys, or an error."""
 
     def __init__(self, *processed):
         self.processed, self.requests = list(processed), []
@@ -90,11 +90,11 @@ def throttled(monkeypatch):
     return throttle
 
 
-def test_keys_that_were_not_processed_are_asked_for_again(throttled, waits):
-    # GIVEN a table that is throttled, and processes some keys at a time
+def test_unprocessed_keys_are_requested_again(throttled, waits):
+    # GIVEN a throttled table that processes some keys at a time
     client = throttled(1, 0, 0, 2)
 
-    # WHEN three are read, THEN each is, and it was waited longer where nothing was processed
+    # WHEN three are read, THEN all are returned, and waits are longer where no key was processed
     found = list(read_items("enrollments", keys(1, 2, 3), ("enrollment_id",)))
     assert [item["enrollment_id"] for item in found] == ["1", "2", "3"]
     assert client.requests == [["1", "2", "3"], ["2", "3"], ["2", "3"], ["2", "3"]]

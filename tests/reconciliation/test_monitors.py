@@ -1,4 +1,4 @@
-"""What runs hourly: the check of unfinished imports, and the monitor of runs."""
+"""The hourly functions: the check of unfinished imports, and the monitor of runs."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from tests.reconciliation.machine import Context
 
 
 def recorded(output):
-    """The values of the one record of metrics."""
+    """Values of the only record of metrics."""
     (record,) = [json.loads(line) for line in output.lines() if '"_aws"' in line]
     return {name: value for name, value in record.items() if name != "_aws"}
 
@@ -25,7 +25,7 @@ def recorded(output):
 
 @pytest.fixture
 def importing(cloud, canvas, school):
-    """Three imports that are running, as the table knows."""
+    """Three running imports, stored in the table."""
     begun = [school.create_import() for _ in range(3)]
     for number in begun:
         school.start_import(number)
@@ -39,7 +39,7 @@ def items(cloud):
 
 
 def test_an_import_that_was_aborted_ends_within_the_hour(cloud, school, importing, output):
-    # GIVEN an import that was aborted, one that canvas no longer has, and one that runs
+    # GIVEN an import that was aborted, one that Canvas has removed, and one that runs
     school.abort_import(importing[0])
     school.purge_import(importing[1])
     output.lines()
@@ -47,20 +47,20 @@ def test_an_import_that_was_aborted_ends_within_the_hour(cloud, school, importin
     # WHEN unfinished imports are checked
     unfinished_imports.handler({}, Context())
 
-    # THEN the first is corrected, and the others are left as they are
+    # THEN the first is corrected, and the others are unchanged
     assert recorded(output)["Corrected"][0] >= 1
     cloud.apply()
     states = {number: items(cloud)[number]["workflow_state"] for number in importing}
     assert states == {importing[0]: "aborted", importing[1]: "importing", importing[2]: "importing"}
 
-    # AND the next check finds nothing to correct
+    # AND the next check corrects nothing
     output.lines()
     unfinished_imports.handler({}, Context())
     assert recorded(output) == {"family": "import", "Corrected": [0.0]}
     assert cloud.published() == []
 
 
-def test_imports_for_which_no_time_is_left_are_asked_for_next_hour(cloud, canvas, school, importing, output):
+def test_imports_for_which_no_time_is_left_are_checked_in_the_next_hour(cloud, canvas, school, importing, output):
     school.abort_all_pending()
     unfinished_imports.handler({}, Context(60_000))
     assert [request for request in canvas.requests if request.is_rest] == []
@@ -100,7 +100,7 @@ def hours(output):
 
 
 def test_the_age_of_the_newest_run_that_succeeded_is_recorded(step_functions, output):
-    # GIVEN two dry runs, and older runs, over two pages
+    # GIVEN two dry runs and older runs on two pages
     asked = {"stateMachineArn": setting("STATE_MACHINE_ARN"), "statusFilter": "SUCCEEDED"}
     pages = [
         {"executions": [execution("dry-run-2", 1), execution("dry-run-1", 2)], "nextToken": "next"},

@@ -1,4 +1,4 @@
-"""Names of users: read from rows of Canvas Data 2, looked up by global id, in memory that no school fills."""
+"""Names of users: read from rows of Canvas Data 2, found by global id, in bounded memory."""
 
 import asyncio
 import json
@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from reconciliation import names as module
+from reconciliation.judgement import User
 from reconciliation.names import Names
-from reconciliation.verdict import User
 
 SHARD = 2107
 
@@ -39,7 +39,7 @@ def test_a_user_is_found_by_its_global_id_whichever_shard_it_is_of(names):
     assert names.lookup("7") is names.lookup("21070000000000008") is None
 
 
-def test_what_a_row_does_not_tell_is_unknown(names):
+def test_a_name_that_a_row_does_not_have_is_unknown(names):
     add(names, row(1, uuid="a"), row(2, name="__cd2_oversized_truncated__", uuid=None), row(3, name=7))
     assert [names.lookup(f"2107000000000000{number}") for number in (1, 2, 3)] == [
         User(None, "a"),
@@ -88,18 +88,20 @@ def test_the_file_keeps_its_users(tmp_path):
     with Names(tmp_path / "names.sqlite") as names:
         add(names, row(1, name="Ada"))
     with Names(tmp_path / "names.sqlite") as names:
-        assert names.lookup("21070000000000001").name == "Ada"
+        user = names.lookup("21070000000000001")
+    assert user
+    assert user.name == "Ada"
 
 
 def test_memory_does_not_grow_with_the_number_of_users(names, monkeypatch):
-    # GIVEN rows that are made while they are read
+    # GIVEN generated rows
     monkeypatch.setattr(module, "_USERS_PER_COMMIT", 500)
 
     async def rows(number):
         for user_id in range(1, number + 1):
             yield row(user_id, name="Ada", uuid="a" * 40)
 
-    # WHEN ten times as many are read, THEN no more memory is needed (SQLite's own is bounded by its cache)
+    # WHEN ten times as many are read, THEN the peak memory is the same (that of SQLite is bounded by its cache)
     peaks = []
     for number in (1_000, 10_000):
         tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Polling: until all results are complete, for at most six hours, and then the list of their parts."""
+"""Step poll: waits for all results, for at most six hours, and lists their parts."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,11 +10,11 @@ from tests.reconciliation.machine import keys, read_json
 
 
 def test_a_run_is_complete_when_all_its_results_are(cloud, canvas, machine):
-    # GIVEN results of which each is complete when it has been asked for a second time
+    # GIVEN results that are complete at the second poll
     canvas.dap.polls = 2
     state = machine.request("a", full=True)
 
-    # WHEN they are polled, THEN the state is handed on, and nothing is written before all are complete
+    # WHEN they are polled, THEN the state is returned, and nothing is written before all are complete
     polled = machine.invoke("poll", state)
     assert polled == state | {"complete": False}
     assert list(keys("runs/a/")) == []
@@ -47,15 +47,15 @@ def test_a_job_that_fails_ends_the_run(cloud, canvas, machine):
 
 
 def test_a_job_that_never_ends_ends_the_run_after_six_hours(cloud, canvas, machine):
-    # GIVEN a job that runs for ever
+    # GIVEN a job that never completes
     canvas.faults.switch_on(Fault("job never completes", where="enrollments"))
     state = machine.request()
 
-    # WHEN it has not ended after almost six hours, THEN it is waited for
+    # WHEN it has run for almost six hours, THEN the step waits
     state["started_at"] = (datetime.now(UTC) - timedelta(hours=5, minutes=59)).isoformat()
     assert machine.invoke("poll", state)["complete"] is False
 
-    # WHEN it has not ended after six, THEN the run ends and names the table
+    # WHEN it has run for six hours, THEN the run fails with the name of the table
     state["started_at"] = (datetime.now(UTC) - timedelta(hours=6, minutes=1)).isoformat()
     with pytest.raises(JobsTimedOut, match="not made the result of enrollments in 6 hours"):
         machine.invoke("poll", state)

@@ -1,4 +1,4 @@
-"""The fixpoint: what an event said of a record equals what Canvas Data 2 says of it, however either is written."""
+"""Properties of records: an event and a row of Canvas Data 2 of one record are equal in any notation."""
 
 import json
 from dataclasses import fields, replace
@@ -12,21 +12,23 @@ from functions.canvas.fields import format_timestamp
 from functions.canvas.ids import IDS_PER_SHARD
 from reconciliation.comparison import ITEM_ATTRIBUTES, compare
 from reconciliation.imports import SisImportAnswer, StoredImport, import_version_time, judge_import
+from reconciliation.judgement import Result, User, judge
 from reconciliation.rows import Row, read_row
-from reconciliation.verdict import Result, User, Verdict, judge
+from reconciliation.verdict import Verdict
 from testbed.canvas import live_events
 from testbed.canvas.lake import KEY_OF
 from testbed.canvas.live_events import seconds
 from testbed.canvas.rows import Course, Enrollment, EnrollmentState, SisImport
 from testbed.canvas.rows import User as CanvasUser
-from tests.reconciliation.worlds import local_stage, moto_stage
+from testbed.engines import moto_engine
+from testbed.reconciliation.stage import local_stage
 
 SHARD, ROOT = 2107, "21070000000000001"
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 BEFORE, AFTER = NOON - timedelta(days=3), NOON + timedelta(days=3)
 ENROLLMENT_ID = 46_801
 
-examples = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+examples = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
 local_ids = st.integers(1, 10**6)
 foreign_ids = local_ids.map(lambda number: 2108 * IDS_PER_SHARD + number)
@@ -77,7 +79,7 @@ def stage(request, prod, tmp_path_factory):
         with local_stage(prod.data, tmp_path_factory.mktemp("dynamodb-local") / "log") as stage:
             yield stage
     else:
-        with moto_stage(prod.data) as stage:
+        with moto_engine(prod.data) as stage:
             yield stage
 
 
@@ -97,7 +99,7 @@ def course_of(record):
 
 @st.composite
 def events(draw, record, event_time, *, uuids):
-    """An event that announces `record`, in any of its spellings."""
+    """Draw an event of `record`, in any notation."""
     if isinstance(record, Enrollment):
         course = course_of(record) if uuids else None
         body = live_events.enrollment_body(record, user_of(record), course, shard=SHARD)
@@ -116,7 +118,7 @@ def events(draw, record, event_time, *, uuids):
 
 @st.composite
 def lines(draw, record):
-    """A line of Canvas Data 2 that shows `record`, in any of its spellings."""
+    """Draw a line of Canvas Data 2 of `record`, in any notation."""
     key = KEY_OF[table_of(record)]
     digits = draw(st.sampled_from([0, 3, 6]))
 
@@ -137,14 +139,14 @@ def lines(draw, record):
 
 
 def rows(data, record):
-    """Two spellings of `record` as rows."""
+    """Draw two notations of `record`, read as rows."""
     found = [read_row(data.draw(lines(record)), table_of(record), shard=SHARD) for _ in range(2)]
     assert all(isinstance(row, Row) for row in found)
     return found
 
 
 def item_for(stage, record):
-    """What a run reads of the item."""
+    """Item of `record` with the attributes that a run reads."""
     enrollments, _ = stage.contents()
     item = enrollments.get((f"{SHARD}{ENROLLMENT_ID:013}",))
     return item and {name: item[name] for name in ITEM_ATTRIBUTES[table_of(record)] if name in item}
@@ -161,7 +163,7 @@ def result(*, number, as_of=NOON, at=AFTER):
 
 
 def judged(row, item, *, number, user=None):
-    """The judgement of a run on `row`; a full one where the user is known. `None`: the same."""
+    """Judgement of a run on `row`, `None` where it is the same. With `user`, the run is a full one."""
     candidate = compare(row, item, full=user is not None)
     return candidate and judge(candidate, result(number=number), user=user)
 
@@ -171,14 +173,14 @@ def judged(row, item, *, number, user=None):
 def test_a_row_is_the_same_as_the_item_that_its_event_made(stage, data, record, uuids):
     # GIVEN the item of an event
     stage.clear()
-    assert stage.engine.deliver(data.draw(events(record, BEFORE, uuids=uuids))) == "Applied"
+    assert stage.deliver(data.draw(events(record, BEFORE, uuids=uuids))) == "Applied"
     item = item_for(stage, record)
 
     for row in rows(data, record):
-        # THEN no run sees a difference in what counts
+        # THEN no run finds a difference in compared attributes
         assert compare(row, item, full=False) is None
 
-        # AND a full run none in the names, unless it knows a uuid that older Canvas did not send
+        # AND a full run finds none in the names, except for a UUID that older Canvas did not send
         if isinstance(record, Enrollment):
             known = User(user_of(record).name, user_of(record).uuid if uuids else None)
             for user in (known, User(None, None)):
@@ -189,12 +191,12 @@ def test_a_row_is_the_same_as_the_item_that_its_event_made(stage, data, record, 
 @given(data=st.data(), pair=st.tuples(enrollments, enrollments) | st.tuples(enrollment_states, enrollment_states))
 @pytest.mark.parametrize("full", [False, True], ids=["incremental", "full"])
 def test_after_a_correction_every_spelling_of_its_row_is_the_same(stage, data, full, pair):
-    # GIVEN an item that says something else, or has nothing of this family, or does not exist
+    # GIVEN an item with other content, without this family, or that does not exist
     stage.clear()
-    said, record = pair
+    stored, record = pair
     before = data.draw(st.sampled_from(["something else", "another family", "nothing"]))
     if before == "something else":
-        stage.deliver_batch([data.draw(events(said, BEFORE, uuids=data.draw(st.booleans())))])
+        stage.deliver_batch([data.draw(events(stored, BEFORE, uuids=data.draw(st.booleans())))])
     elif before == "another family":
         other = enrollments if isinstance(record, EnrollmentState) else enrollment_states
         stage.deliver_batch([data.draw(events(data.draw(other), BEFORE, uuids=False))])
@@ -208,20 +210,20 @@ def test_after_a_correction_every_spelling_of_its_row_is_the_same(stage, data, f
     row, again = rows(data, record)
     judgement = judged(row, item_for(stage, record), number=7, user=user)
     if judgement is None or judgement.correction is None:
-        assert before == "something else"  # and, by chance, the same
+        assert before == "something else"  # equal by chance
         return
     message = json.loads(judgement.correction.to_json())
-    assert stage.engine.deliver(message) == "Applied"
+    assert stage.deliver(message) == "Applied"
 
-    # THEN no run sees a difference, however the row is written, and the same run none in the names
+    # THEN no run finds a difference in any notation of the row, and the same run none in the names
     corrected = item_for(stage, record)
     for spelled in (row, again, *rows(data, record)):
         assert compare(spelled, corrected, full=False) is None
         after = judged(spelled, corrected, number=8, user=user)
         assert after is None or (after.verdict == Verdict.SAME and after.correction is None)
 
-    # AND publishing it a second time changes nothing
-    assert stage.engine.deliver(message) == "Duplicate"
+    # AND a second delivery changes nothing
+    assert stage.deliver(message) == "Duplicate"
     assert item_for(stage, record) == corrected
 
 
@@ -241,16 +243,16 @@ STATES_OF_IMPORTS = (
 def test_after_a_correction_an_import_is_the_same_and_a_second_one_changes_nothing(
     stage, states, ended, updated, said_at
 ):
-    # GIVEN an import that Canvas has in one state and our table in another, or not at all
+    # GIVEN an import in one state in Canvas, and in another or missing in the table
     stage.clear()
-    theirs, ours = states
-    row = SisImport(id=9, workflow_state=theirs, created_at=BEFORE, ended_at=ended, updated_at=updated)
+    in_canvas, in_table = states
+    row = SisImport(id=9, workflow_state=in_canvas, created_at=BEFORE, ended_at=ended, updated_at=updated)
     answer = SisImportAnswer(
-        sis_batch_id=row.id, workflow_state=theirs, ended_at=seconds(ended), updated_at=seconds(updated)
+        sis_batch_id=row.id, workflow_state=in_canvas, ended_at=seconds(ended), updated_at=seconds(updated)
     )
     if said_at is not None:
         metadata = {"event_name": "sis_batch_updated", "event_time": said_at.isoformat(), "root_account_id": ROOT}
-        body = live_events.sis_batch_body(replace(row, workflow_state=ours), 1)
+        body = live_events.sis_batch_body(replace(row, workflow_state=in_table), 1)
         stage.deliver_batch([{"metadata": metadata, "body": body}])
 
     def stored():
@@ -263,16 +265,16 @@ def test_after_a_correction_an_import_is_the_same_and_a_second_one_changes_nothi
         now = format_timestamp(AFTER)
         return judge_import(answer, stored(), version_time=version_time, now=now, root_account_id=ROOT)
 
-    # WHEN a run publishes a correction, unless they are the same
+    # WHEN a run publishes a correction where they differ
     judgement = judged(7)
-    assert (judgement.verdict == Verdict.SAME) == (said_at is not None and ours == theirs)
+    assert (judgement.verdict == Verdict.SAME) == (said_at is not None and in_table == in_canvas)
     if judgement.verdict == Verdict.SAME:
         return
     message = json.loads(judgement.correction.to_json())
-    assert stage.engine.deliver(message) == "Applied"
+    assert stage.deliver(message) == "Applied"
 
-    # THEN they are the same from now on
+    # THEN both states are equal
     corrected = stored()
     assert judged(8).verdict == Verdict.SAME
-    assert stage.engine.deliver(message) == "Duplicate"
+    assert stage.deliver(message) == "Duplicate"
     assert stored() == corrected

@@ -1,4 +1,4 @@
-"""Publishing a file: from a line on, not into queues that are full, and again without effect."""
+"""Step publish: starts at a line, and waits while the queues are full."""
 
 import pytest
 
@@ -32,30 +32,30 @@ def test_a_file_is_published_in_order(cloud, machine, file):
 
 
 def test_an_invocation_hands_on_its_line(cloud, machine, file):
-    # GIVEN invocations that have the time of one request
+    # GIVEN invocations with time for one request
     machine.context.milliseconds = 60_000
     state = file
     for line in (10, 20, 25):
         state = machine.invoke("publish", state)
         assert state == file | {"line": line, "done": False, "wait": False}
 
-    # WHEN nothing is left, THEN the file is done, and each line was published once
+    # WHEN no line is left, THEN the file is done, and each line was published once
     assert machine.invoke("publish", state)["done"] is True
     assert numbers(cloud) == list(range(1, 26))
 
 
 def test_corrections_wait_while_live_events_do(cloud, machine, file, monkeypatch):
-    # GIVEN queues of which the depths together are above the limit
+    # GIVEN queues with a total depth above the limit
     monkeypatch.setenv("QUEUE_DEPTH_LIMIT", "3")
     for url in setting("QUEUE_URLS").split():
         for _ in range(2):
             aws_client("sqs").send_message(QueueUrl=url, MessageBody="{}")
 
-    # WHEN a file is to be published, THEN it waits, from the line where it was
+    # WHEN a file is published, THEN the step waits at the same line
     assert machine.invoke("publish", file | {"line": 7}) == file | {"line": 7, "done": False, "wait": True}
     assert numbers(cloud) == []
 
-    # WHEN the queues are not above the limit, THEN it goes on
+    # WHEN the depth is at the limit, THEN it continues
     monkeypatch.setenv("QUEUE_DEPTH_LIMIT", "6")
     assert machine.invoke("publish", file | {"line": 7})["done"] is True
     assert numbers(cloud) == list(range(8, 26))

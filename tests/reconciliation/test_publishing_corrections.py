@@ -1,4 +1,4 @@
-"""Corrections on the event bus: in full requests, at a bounded rate, and only what failed again."""
+"""Publishes corrections: in full requests, with a rate limit, and retries of failed entries only."""
 
 import json
 
@@ -14,7 +14,7 @@ THROTTLED, MALFORMED = {"ErrorCode": "ThrottlingException"}, {"ErrorCode": "Malf
 
 
 class Bus:
-    """An event bus that answers as a test says, and otherwise accepts everything."""
+    """Test double of the event bus: returns scripted answers, then accepts everything."""
 
     def __init__(self):
         self.answers, self.requests = [], []
@@ -35,7 +35,7 @@ def bus(monkeypatch):
 
 @pytest.fixture
 def clock(monkeypatch, waits):
-    """A clock that only waiting moves."""
+    """Clock that only waits advance."""
     monkeypatch.setattr(module, "_clock", lambda: 1000 + sum(waits))
 
 
@@ -69,7 +69,7 @@ def test_a_correction_is_an_event_of_ours(bus):
 
 
 def test_large_corrections_share_no_request_that_is_too_large(bus):
-    # GIVEN corrections of 100 KB, two of which fit one request, and one that fits none
+    # GIVEN corrections of 100 KB, two of which fit into a request, and one that is larger than a request
     large = [correction(number, type="x" * 100_000) for number in range(3)]
     assert list(publish(large, "bus", RateLimit(1000))) == [2, 1]
     assert list(publish([correction(1, type="x" * 300_000), correction(2)], "bus", RateLimit(1000))) == [1, 1]
@@ -98,10 +98,10 @@ def test_what_the_bus_can_never_accept_ends_the_run_without_its_content(bus):
 
 
 def test_corrections_leave_room_for_live_events(bus, clock, waits):
-    # GIVEN a limit of five corrections a second, WHEN thirty are published
+    # GIVEN a rate limit of five corrections per second, WHEN thirty are published
     send(*range(30), rate=5)
 
-    # THEN each request but the first waited for those before it
+    # THEN each request but the first waits for those before it
     assert waits == pytest.approx([0, 2, 2])
 
 

@@ -1,4 +1,4 @@
-"""No name, token, or URL with a signature reaches a log, a metric, an error or what Step Functions keeps."""
+"""Privacy of runs: logs, metrics, errors and payloads have no names, tokens or signed URLs."""
 
 import base64
 import logging
@@ -14,13 +14,13 @@ from testbed.canvas.faults import FAULT_KINDS, Fault
 from testbed.network import only_this_machine
 from tests.reconciliation.machine import Context
 
-# What the tests themselves log.
+# Loggers of the tests.
 _OF_THE_TESTS = ("moto", "werkzeug")
 
 
 @pytest.fixture
 def written(caplog, output):
-    """Everything that the functions logged and counted so far, at the level DEBUG."""
+    """Return all logs, at level DEBUG, and metrics so far."""
     caplog.set_level(logging.DEBUG)
 
     def written():
@@ -33,7 +33,7 @@ def written(caplog, output):
 
 @pytest.fixture
 def private(canvas, school):
-    """Names of users, credentials in every spelling, and what only URLs have."""
+    """Names of users, credentials in every encoding, and parts of signed URLs."""
     credentials = canvas.credentials
     basic = base64.b64encode(f"{credentials.client_id}:{credentials.client_secret}".encode()).decode()
     names = {user.name for user in school.users.rows()} | {user.uuid for user in school.users.rows()}
@@ -45,42 +45,39 @@ def found(private, text):
 
 
 def test_nothing_private_leaves_a_run(cloud, canvas, machine, written, private, school):
-    # GIVEN a school that has been renamed and deleted in
+    # GIVEN tables with all events, and then a deleted course and a new import
     cloud.deliver(school.take_events())
     written()
     school.delete_courses([next(school.enrollments.rows()).course_id])
     school.create_import()
 
-    # WHEN a full run and the hourly functions say what they do
+    # WHEN a full run and the hourly functions are executed at level DEBUG
     with only_this_machine() as others:
         machine.run("backfill-1", full=True, expected=True)
         unfinished_imports.handler({}, Context())
     shown = written()
 
-    # THEN log, metrics and payloads hold nothing private, and nobody else was told of it
+    # THEN logs, metrics and payloads have no private value, and no other host was contacted
     assert "RowsCompared" in shown
     assert found(private, shown + "".join(machine.history)) == []
     assert others == []
 
 
-def test_the_clients_left_alone_would_log_what_is_private(cloud, canvas, machine, written, private, monkeypatch):
+def test_the_clients_left_alone_would_log_what_is_private(cloud, canvas, machine, written, private, caplog):
     for name in ("dap", "canvasapi"):
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
-        logging.getLogger(name).manager._clear_cache()
+        caplog.set_level(logging.DEBUG, logger=name)
     machine.compare("a", full=True)
-    for name in ("dap", "canvasapi"):
-        logging.getLogger(name).manager._clear_cache()
     assert found(private, written())
 
 
 @pytest.mark.parametrize("kind", sorted(FAULT_KINDS))
-def test_nothing_private_is_said_when_canvas_fails(cloud, canvas, machine, written, private, school, kind):
-    # GIVEN a Canvas that fails in one way, always
+def test_nothing_private_is_written_when_canvas_fails(cloud, canvas, machine, written, private, school, kind):
+    # GIVEN a Canvas with a permanent fault
     canvas.faults.switch_on(Fault(kind, times=None))
-    if kind == "invalid client":  # met at a login only
+    if kind == "invalid client":  # affects logins only
         canvas.faults.switch_on(Fault("credentials refused", times=1))
 
-    # WHEN a full run and an ordinary one meet it
+    # WHEN a full and an incremental run fail
     errors = []
     for full in (True, False):
         try:
@@ -92,26 +89,23 @@ def test_nothing_private_is_said_when_canvas_fails(cloud, canvas, machine, writt
     except RunFailed as error:
         errors += traceback.format_exception(error)
 
-    # THEN the errors say so without anything private: source lines, which tracebacks show, are ours
+    # THEN the errors have no private value, except for source lines in tracebacks
     shown = written() + "".join(machine.history) + "".join(errors)
     assert found(private - {"Bearer", "signature"}, shown) == []
     assert "Step failed" in shown
 
 
-def test_nothing_private_is_said_when_aws_fails(cloud, canvas, machine, written, private, monkeypatch):
-    # GIVEN names in a bucket that is gone, and a state machine that is
+def test_nothing_private_is_written_when_aws_fails(cloud, canvas, machine, written, private, monkeypatch):
+    # GIVEN a deleted bucket and a deleted state machine
     state = machine.compare("a", full=True, expected=True)
     monkeypatch.setenv("RUN_BUCKET", "gone")
     monkeypatch.setenv("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:gone")
     written()
-    errors = []
-    for handler, payload in ((conclude.handler, state), (run_monitor.handler, {})):
-        with pytest.raises(RunFailed) as raised:
-            handler(payload, Context())
-        errors.append(str(raised.value))
-    assert errors[0].startswith("conclude: NoSuchBucket.")
-    assert errors[1].startswith("run_monitor: StateMachineDoesNotExist.")
-    assert found(private, written() + "".join(errors)) == []
+    with pytest.raises(RunFailed, match=r"^conclude: NoSuchBucket\.") as concluding:
+        conclude.handler(state, Context())
+    with pytest.raises(RunFailed, match=r"^run_monitor: StateMachineDoesNotExist\.") as monitoring:
+        run_monitor.handler({}, Context())
+    assert found(private, f"{written()}{concluding.value}{monitoring.value}") == []
 
 
 def test_secrets_are_in_no_log_even_where_everything_is_logged(cloud, written):

@@ -1,6 +1,7 @@
-"""The first step: no overlap, a number of its own, and the right queries."""
+"""Step request: no overlapping runs, a unique run number, and the queries."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from reconciliation.aws import aws_client
 from reconciliation.failure import PredecessorStillRuns, SnapshotRequired, UnknownRun
 from reconciliation.run_files import REPORT, RunFiles
 from testbed.canvas.faults import Fault
-from tests.reconciliation.test_report import report
+from tests.unit.reconciliation.test_report import report
 
 
 @pytest.fixture
@@ -23,18 +24,19 @@ def start(cloud):
 
 @pytest.fixture
 def queries(canvas, monkeypatch):
-    """The queries that Canvas Data 2 gets, by table."""
-    asked = {}
+    """Queries to Canvas Data 2, by table."""
+    asked: dict[str, list[datetime | None]] = {}
     new_job = canvas.dap._new_job
-    monkeypatch.setattr(
-        canvas.dap,
-        "_new_job",
-        lambda name, query, since: asked.setdefault(name, []).append(since) or new_job(name, query, since),
-    )
+
+    def recorded(name, query, since):
+        asked.setdefault(name, []).append(since)
+        return new_job(name, query, since)
+
+    monkeypatch.setattr(canvas.dap, "_new_job", recorded)
     return asked
 
 
-def test_a_run_asks_for_what_changed_in_22_days(cloud, machine, queries):
+def test_a_run_queries_the_changes_of_22_days(cloud, machine, queries):
     state = machine.request("reconcile-1")
     assert state == {
         "run": "reconcile-1",
@@ -50,7 +52,7 @@ def test_a_run_asks_for_what_changed_in_22_days(cloud, machine, queries):
     assert queries == {"enrollments": [since], "enrollment_states": [since]}
 
 
-def test_a_full_run_asks_for_everything_and_for_the_users(cloud, machine, queries):
+def test_a_full_run_queries_snapshots_and_users(cloud, machine, queries):
     state = machine.request("backfill-1", full=True, expected=True)
     assert (state["full"], state["expected"]) == (True, True)
     assert queries == {"enrollments": [None], "enrollment_states": [None], "users": [None]}
@@ -75,17 +77,17 @@ def test_each_run_has_a_number_of_its_own(cloud, canvas, machine):
 
 
 def test_a_step_that_is_repeated_is_given_the_same_jobs(cloud, canvas, machine):
-    # GIVEN an answer that was lost, and a step that is repeated in the same execution
+    # GIVEN a lost answer, and a repetition of the step in the same execution
     once = machine.request("a")
     again = machine.invoke("request", json.loads(machine.history[0]))
     assert once["jobs"] == again["jobs"]
 
 
 def test_a_run_whose_predecessor_still_runs_ends_and_names_it(cloud, canvas, machine, start):
-    # GIVEN a run that started before
+    # GIVEN a run that started earlier
     arn = start("reconcile-1")["executionArn"]
 
-    # WHEN another starts, THEN it orders nothing
+    # WHEN another starts, THEN it sends no query
     with pytest.raises(PredecessorStillRuns) as raised:
         machine.request("reconcile-2")
     assert "Run reconcile-1 is still running." in str(raised.value)
@@ -94,7 +96,7 @@ def test_a_run_whose_predecessor_still_runs_ends_and_names_it(cloud, canvas, mac
 
 
 def test_a_run_does_not_wait_for_itself_nor_for_what_started_later(cloud, canvas, machine, start):
-    # GIVEN this run's own execution, one that started after it, and one that has ended
+    # GIVEN the execution of this run, a later one, and a finished one
     start("reconcile-2")
     ended = start("reconcile-1")["executionArn"]
     aws_client("stepfunctions").stop_execution(executionArn=ended)
@@ -123,8 +125,8 @@ def test_of_two_runs_that_start_at_once_one_goes_on(cloud, canvas, machine, star
     assert sorted(results) == ["ends", "goes on"]
 
 
-def test_a_forced_run_may_correct_what_the_report_that_was_read_says(cloud, canvas, machine):
-    RunFiles("reconcile-1").write_json(REPORT, report(corrections=12_345).to_dict())
+def test_the_limit_of_a_forced_run_is_in_the_report_that_was_read(cloud, canvas, machine):
+    RunFiles("reconcile-1").write_json(REPORT, replace(report(), corrections=12_345).to_dict())
     assert machine.request("reconcile-2", force="reconcile-1")["limit_of"] == 12_345
 
 

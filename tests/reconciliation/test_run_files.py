@@ -1,4 +1,4 @@
-"""Objects of a run: written whole, read by lines, listed in order."""
+"""Objects of a run: written completely, read by line, listed in order."""
 
 import gzip
 import json
@@ -32,7 +32,7 @@ def test_objects_are_below_the_prefix_of_their_run(files):
 
 
 def test_names_of_one_run_are_listed_in_order_however_many_there_are(files, monkeypatch):
-    # GIVEN more objects than one page has, here two, and another run
+    # GIVEN more objects than a page of two, and another run
     paginate = files._s3.get_paginator
     monkeypatch.setattr(
         files._s3,

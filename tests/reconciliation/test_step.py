@@ -1,4 +1,4 @@
-"""What leaves the function of a step: our own errors, and nothing of anybody else's."""
+"""The decorator of a step: raises errors of this project only, without texts of others."""
 
 import json
 import traceback
@@ -52,14 +52,14 @@ def test_any_other_error_becomes_temporary_and_leaves_its_text_behind(output, ca
     with pytest.raises(TemporaryFailure) as raised:
         failing(error)({}, Context())
 
-    # THEN what Step Functions keeps, and what Lambda writes, names its kind only
+    # THEN the error in Step Functions and in the log of Lambda has its kind only
     assert str(raised.value).startswith(f"test_step: {kind}. ")
     assert "ops status --stage test" in str(raised.value)
     shown = "".join(traceback.format_exception(raised.value))
     (line,) = output.lines()
     assert SECRET not in shown + line + caplog.text
 
-    # AND the log says where it happened
+    # AND the log has its location
     logged = json.loads(line)
     assert (logged["level"], logged["step"], logged["error"]) == ("ERROR", "test_step", kind)
     assert any("test_step.py:" in place and place.endswith(" handler") for place in logged["where"])
@@ -68,7 +68,7 @@ def test_any_other_error_becomes_temporary_and_leaves_its_text_behind(output, ca
 def test_every_kind_of_failure_has_a_name_and_a_meaning():
     kinds = [kind for kind in vars(failure).values() if isinstance(kind, type) and issubclass(kind, RunFailed)]
     assert len(kinds) > 10
-    assert all(kind.__doc__.startswith("Raised ") for kind in kinds)
+    assert all((kind.__doc__ or "").startswith("Raised ") for kind in kinds)
 
 
 def test_the_time_is_in_the_stored_form():

@@ -1,4 +1,4 @@
-"""The real clients, unchanged, against the double of Canvas: what they get, and how each fault looks to them."""
+"""The real clients against the test double of Canvas: their results, and their errors for each fault."""
 
 import asyncio
 import gzip
@@ -16,8 +16,8 @@ from urllib.error import HTTPError
 import aiohttp
 import pytest
 import requests
-from canvasapi import Canvas
-from canvasapi.exceptions import (
+from canvasapi import Canvas  # type: ignore[import-untyped]
+from canvasapi.exceptions import (  # type: ignore[import-untyped]
     CanvasException,
     Forbidden,
     InvalidAccessToken,
@@ -38,7 +38,7 @@ from dap.dap_types import Credentials, FailedJob, Format, IncrementalQuery, JobS
 
 from testbed.canvas.building import school_of
 from testbed.canvas.control import Control
-from testbed.canvas.faults import Fault
+from testbed.canvas.faults import Fault, FaultKind
 from testbed.canvas.lake import Lake
 from testbed.canvas.server import running_canvas
 from testbed.network import only_this_machine
@@ -70,7 +70,7 @@ async def dap_session(canvas, *, secret=None, tracking=False):
 
 
 def dap(canvas, call, **options):
-    """What `call(session)` returns, in a session of its own."""
+    """Result of `call(session)` in a new session."""
 
     async def run():
         async with dap_session(canvas, **options) as session:
@@ -99,7 +99,7 @@ async def lines_of(session, objects):
 
 
 def result(canvas, query):
-    """The records of a query's result."""
+    """Records of the result of a query."""
 
     async def run(session):
         job = await query(session)
@@ -116,21 +116,21 @@ def account(canvas, token=None):
 
 
 def test_a_snapshot_is_every_row_in_several_parts(canvas, school):
-    # GIVEN objects of fifty rows
+    # GIVEN objects with fifty rows each
     canvas.dap.rows_per_part = 50
 
-    # WHEN the client takes a snapshot
+    # WHEN the client queries a snapshot
     job = dap(canvas, snapshot())
     records = result(canvas, snapshot())
 
-    # THEN its parts have every row once
+    # THEN the parts have every row once
     assert len(job.objects) == 3
     assert job.at == canvas.lake.at("enrollments")
     assert [record["key"]["id"] for record in records] == list(school.enrollments.history)
 
 
 def test_an_incremental_query_returns_what_was_loaded_since(canvas, school):
-    # GIVEN a snapshot, after which one row is deleted silently and one removed
+    # GIVEN a snapshot, and then a silent deletion of one row and the removal of another
     at = dap(canvas, snapshot()).at
     removed, deleted = list(school.enrollments.history)[:2]
     school.hard_delete([removed])
@@ -138,11 +138,11 @@ def test_an_incremental_query_returns_what_was_loaded_since(canvas, school):
     school.now += HOUR
     canvas.lake.load()
 
-    # WHEN the client asks for what came since
+    # WHEN the client queries changes since the snapshot
     job = dap(canvas, since(canvas, at))
     actions = {record["key"]["id"]: record["meta"]["action"] for record in result(canvas, since(canvas, at))}
 
-    # THEN both are there, and the next query goes on where this one ended
+    # THEN it gets both, and the next query starts where this one ended
     assert actions == {removed: "D", deleted: "U"}
     assert (job.since, job.until) == (at, canvas.lake.at("enrollments"))
     assert result(canvas, since(canvas, job.until)) == []
@@ -159,12 +159,12 @@ def test_a_job_waits_runs_and_completes(canvas):
 
 
 def test_the_same_query_within_a_day_is_the_old_job_with_its_old_time(canvas, school):
-    # GIVEN a job, and a lake that went on
+    # GIVEN a job and a later load
     first = dap(canvas, snapshot())
     school.now += 23 * HOUR
     canvas.lake.load()
 
-    # THEN the same query is the same job, another is not, and after a day it is a new one
+    # THEN the same query is the same job, another query is another job, and after a day it is a new one
     assert dap(canvas, snapshot()).id == first.id
     assert dap(canvas, snapshot()).at == first.at < canvas.lake.at("enrollments")
     assert dap(canvas, snapshot("users")).id != first.id
@@ -230,7 +230,7 @@ def test_a_lasting_fault_reaches_the_caller_until_it_is_cleared(canvas):
     assert dap(canvas, snapshot()).status is JobStatus.Complete
 
 
-def test_a_time_out_of_range_says_which_is_permitted(canvas, school):
+def test_the_error_of_a_time_out_of_range_has_the_permitted_one(canvas, school):
     canvas.dap.earliest_since = school.now - timedelta(days=20)
     with pytest.raises(OutOfRangeError) as error:
         dap(canvas, since(canvas, school.now - timedelta(days=22)))
@@ -239,7 +239,7 @@ def test_a_time_out_of_range_says_which_is_permitted(canvas, school):
 
 
 def test_a_required_snapshot_is_the_client_s_out_of_range_error_with_another_type(canvas, school):
-    # The two errors have the same fields, and the client takes the first that fits.
+    # Both errors have the same fields, and the client chooses the first match.
     canvas.faults.switch_on(Fault("snapshot required"))
     assert dap(canvas, snapshot()).status is JobStatus.Complete
     with pytest.raises(OutOfRangeError) as error:
@@ -254,14 +254,14 @@ def test_a_job_can_fail_and_the_next_query_is_a_new_one(canvas):
     assert dap(canvas, snapshot()).id != failed.id
 
 
-def test_a_job_can_run_for_ever(canvas):
+def test_a_job_can_run_without_end(canvas):
     canvas.faults.switch_on(Fault("job never completes"))
     job = dap(canvas, snapshot())
     for _ in range(5):
         assert dap(canvas, lambda session: session.get_job(job.id)).status is JobStatus.Running
 
 
-FILE_FAULTS = {
+FILE_FAULTS: dict[FaultKind, type[Exception] | tuple[type[Exception], ...]] = {
     "object vanished": NotFoundError,
     "url expired": aiohttp.ClientResponseError,
     "gzip truncated": EOFError,
@@ -275,6 +275,7 @@ def test_a_part_can_be_gone_or_broken_and_is_whole_the_next_time(canvas, kind, s
     with pytest.raises(FILE_FAULTS[kind]) as error:
         result(canvas, snapshot())
     if kind == "url expired":
+        assert isinstance(error.value, aiohttp.ClientResponseError)
         assert error.value.status == 403
     assert len(result(canvas, snapshot())) == len(school.enrollments.history)
 
@@ -303,15 +304,15 @@ def test_unreadable_rows_are_served_among_good_ones(canvas, school):
 
 
 def test_no_request_leaves_this_machine_unless_the_client_reports_its_use(canvas):
-    # GIVEN a process that reaches only itself
+    # GIVEN a process without access to other hosts
     with only_this_machine() as refused:
-        # WHEN the client is used without and with tracking
+        # WHEN the client is used with and without tracking
         dap(canvas, snapshot())
         account(canvas)
         silent = list(refused)
         dap(canvas, snapshot(), tracking=True)
 
-    # THEN only tracking looks for another host
+    # THEN only tracking looks up another host
     assert silent == []
     assert refused
 
@@ -320,7 +321,7 @@ def test_no_request_leaves_this_machine_unless_the_client_reports_its_use(canvas
 
 
 def test_imports_come_page_by_page_newest_first(canvas, school):
-    # WHEN the client lists the imports, ten on a page
+    # WHEN the client lists the imports, ten per page
     imports = list(account(canvas).get_sis_imports(per_page=10))
 
     # THEN it follows the links through three pages
@@ -357,11 +358,11 @@ def test_an_enrollment_of_a_deleted_course_is_shown_as_deleted_from_a_replica(ca
     school.delete_course(row.course_id)
     school.now += timedelta(minutes=1)
 
-    # THEN its enrollments are shown as deleted, test students too
+    # THEN all its enrollments are deleted, those of test students included
     assert account(canvas).get_enrollment(row.id).enrollment_state == "deleted"
     assert account(canvas).get_enrollment(school.global_id(test_student)).type == "StudentViewEnrollment"
 
-    # AND a replica that lags behind has not all of them yet
+    # AND a lagging replica does not have all of these changes
     canvas.rest.replica_lag = timedelta(hours=1)
     with pytest.raises(ResourceDoesNotExist):
         account(canvas).get_enrollment(test_student)
@@ -409,12 +410,12 @@ def test_a_wrong_token_is_refused(canvas):
 
 
 def test_requests_at_the_same_time_are_seen(canvas):
-    # GIVEN requests one after the other
+    # GIVEN sequential requests
     account(canvas)
     account(canvas)
     assert canvas.most_rest_requests_at_once == 1
 
-    # WHEN two clients ask at once
+    # WHEN two clients send concurrent requests
     canvas.seconds_of_a_request = 0.3
     together = threading.Barrier(2)
 
@@ -428,19 +429,19 @@ def test_requests_at_the_same_time_are_seen(canvas):
     for thread in threads:
         thread.join()
 
-    # THEN it is seen
+    # THEN the maximum is two
     assert canvas.most_rest_requests_at_once == 2
 
 
 # The server and its control API
 
 
-def test_the_double_leaves_nothing_behind_and_says_that_a_port_is_taken(school):
+def test_the_double_stops_completely_and_raises_where_its_port_is_in_use(school):
     with running_canvas(school) as canvas:
         port = int(canvas.url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"), running_canvas(school, port=port):
             pass
-        with requests.Session() as session:  # its connection stays open
+        with requests.Session() as session:  # keeps its connection open
             session.get(f"{canvas.url}/control/summary", timeout=5)
     assert "canvas-double" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(requests.ConnectionError):
@@ -448,18 +449,18 @@ def test_the_double_leaves_nothing_behind_and_says_that_a_port_is_taken(school):
 
 
 def test_a_demo_deletes_a_course_silently_and_lets_the_lake_show_it(canvas):
-    # GIVEN the course with the most active students, and events that were taken
+    # GIVEN the course with the most active enrollments, after all events were taken
     control = Control(canvas.url)
     assert len(control.take_events(limit=10)) == 10
     announced = control.take_events()
     assert len(announced) == control.summary()["events"] - 10
     course = control.course()
 
-    # WHEN it is deleted, and the lake is loaded
+    # WHEN it is deleted, and Canvas Data 2 is loaded
     deleted = control.delete_course(course["course_id"])
     times = control.advance(hours=6)
 
-    # THEN its true roster is deleted, nothing was announced, and Canvas Data 2 shows it
+    # THEN all its enrollments are deleted in Canvas and in Canvas Data 2, without events
     roster = control.course(course["course_id"])["roster"]
     assert {(member["workflow_state"], member["state"]) for member in roster} == {("deleted", "deleted")}
     assert deleted == sum(member["workflow_state"] != "deleted" for member in course["roster"])
@@ -477,10 +478,10 @@ def test_faults_are_switched_by_the_control_api(canvas):
     control.clear_faults()
     assert account(canvas).id == 1
     with pytest.raises(HTTPError):
-        control.switch_on("no such fault")
+        control.switch_on("no such fault")  # type: ignore[arg-type]
 
 
-def test_the_control_api_knows_its_courses_only(canvas):
+def test_the_control_api_rejects_unknown_courses(canvas):
     control = Control(canvas.url)
     for call in (control.course, control.delete_course):
         with pytest.raises(HTTPError):
@@ -488,14 +489,14 @@ def test_the_control_api_knows_its_courses_only(canvas):
 
 
 def test_time_moves_no_further_than_the_real_time(canvas):
-    # GIVEN a school of yesterday
+    # GIVEN a school whose clock is one day behind
     control = Control(canvas.url)
     before = control.summary()["now"]
 
-    # WHEN two days are to pass, and then one more
+    # WHEN the clock is advanced by two days, and then by one more
     reached = control.advance(hours=48)["now"]
 
-    # THEN about one day did, and the lake is loaded all the same
+    # THEN it advances by one day, and Canvas Data 2 is loaded
     elapsed = datetime.fromisoformat(reached) - datetime.fromisoformat(before)
     assert timedelta(hours=23) < elapsed < timedelta(hours=48)
     at = canvas.lake.at("enrollments")
@@ -503,7 +504,7 @@ def test_time_moves_no_further_than_the_real_time(canvas):
     assert canvas.lake.at("enrollments") > at
 
 
-def test_the_double_runs_as_a_process_until_it_is_told_to_stop(tmp_path):
+def test_the_double_runs_as_a_process_until_sigterm(tmp_path):
     # WHEN it is started
     state = tmp_path / "canvas.json"
     command = [sys.executable, "-m", "testbed.canvas", "--port", "0", "--state", str(state), "--enrollments", "50"]
@@ -511,15 +512,17 @@ def test_the_double_runs_as_a_process_until_it_is_told_to_stop(tmp_path):
         command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
+        assert process.stdout
+        assert process.stderr
         url = process.stdout.readline().strip()
         assert url, process.stderr.read()
 
-        # THEN its state file says where it is
+        # THEN its state file has its URL
         assert json.loads(state.read_text()) == {"url": url, "pid": process.pid}
         assert sum(Control.of(state).summary()["enrollments"].values()) == 50
     finally:
         process.terminate()
 
-    # AND it ends cleanly
+    # AND it exits with status 0 and removes the file
     assert (process.communicate(timeout=30)[1], process.returncode) == ("", 0)
     assert not state.exists()

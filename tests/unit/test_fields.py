@@ -10,6 +10,13 @@ from pydantic_core import PydanticCustomError
 from functions.canvas.fields import format_timestamp, parse_id, parse_timestamp
 
 
+def refusal(convert, value):
+    """The kind and the text of the error of `value`."""
+    with pytest.raises(PydanticCustomError) as refused:
+        convert(value)
+    return refused.value.type, refused.value.message()
+
+
 @pytest.mark.parametrize(
     ("written", "stored"),
     [
@@ -27,8 +34,7 @@ def test_every_form_that_canvas_writes_is_stored_in_one(written, stored):
 
 @pytest.mark.parametrize("naive", ["2019-10-05T05:38:00", "2019-10-05 05:38:00.218"])
 def test_a_time_without_an_offset_names_no_instant(naive):
-    with pytest.raises(PydanticCustomError, match="no offset"):
-        parse_timestamp(naive)
+    assert refusal(parse_timestamp, naive) == ("timestamp_naive", "has no UTC offset, so the time is ambiguous")
 
 
 @pytest.mark.parametrize(
@@ -39,17 +45,28 @@ def test_a_time_without_an_offset_names_no_instant(naive):
         "yesterday",
         "2019-10-05",
         1570253880,
-        "2019-13-05T05:38:00Z",
-        "2019-10-05T25:38:00Z",
-        "2019-10-05T05:38:00+99:00",
-        "0001-01-01T00:00:00+10:00",
         "٢٠١٩-10-05T05:38:00Z",
         "2019-10-05T05:38:00Z\n",
     ],
 )
 def test_what_is_no_timestamp_is_refused(unreadable):
-    with pytest.raises(PydanticCustomError, match="is not a timestamp"):
-        parse_timestamp(unreadable)
+    expected = ("timestamp", "is not a timestamp (ISO 8601 date, time and offset)")
+    assert refusal(parse_timestamp, unreadable) == expected
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        "2019-13-05T05:38:00Z",
+        "2019-10-05T25:38:00Z",
+        "2019-10-05T25:38:00 UTC",
+        "2019-10-05T05:38:00+99:00",
+        "0001-01-01T00:00:00+10:00",
+    ],
+)
+def test_a_time_that_there_is_not_is_refused(impossible):
+    expected = ("timestamp", "is not a timestamp (no such date, time or offset)")
+    assert refusal(parse_timestamp, impossible) == expected
 
 
 @given(st.datetimes(timezones=st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))))
@@ -79,8 +96,8 @@ def test_an_id_is_stored_as_text():
 
 
 def test_what_is_no_id_is_refused():
-    with pytest.raises(PydanticCustomError, match="is not a Canvas id"):
-        parse_id("2107~565")
+    expected = ("canvas_id", "is not a Canvas id (a positive number of at most 19 digits)")
+    assert refusal(parse_id, "2107~565") == expected
 
 
 def test_a_day_in_the_year_9999_can_be_stored():

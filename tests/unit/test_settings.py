@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from infra.settings import Settings, StageError, stage_settings
-from tests.canvas import ROOT
+from testbed.events import ROOT
 
 
 @pytest.fixture
