@@ -1,1 +1,1 @@
-"""`make bench`: what one event costs, ours and every peer's, measured in one run."""
+"""Benchmark of the event functions, compared with other implementations in the same run."""

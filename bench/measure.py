@@ -1,216 +1,121 @@
-"""The measurements, interleaved: whatever else the machine does meets every program alike."""
+"""Measures programs: instructions by cachegrind, times and memory by pyperf, requests by a proxy."""
 
-import itertools
 import os
-import platform
+import re
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
-from bench import events, process, programs
-from bench.dynamodb import Meter, meter, tables
-from bench.events import KINDS
-from bench.lambda_runtime import first_invoke_seconds
-from bench.programs import Program
-from bench.relay import put_events_calls_per_event
-from bench.results import Results
+import pyperf
 
-IMPORTS = "ours, imports"
-_IMPORTS_HANDLER = "functions.handlers.sis_batch_updated.handler"
-_VERSIONS = ("pydynox", "boto3", "pydantic", "aws-lambda-powertools", "awslambdaric")
-_RELAY_BATCHES = 60
-_file_numbers = itertools.count(1)
+from bench.programs import FULL_BATCH, Program
+from bench.proxy import COUNTS, proxy
 
-Advance = Callable[[str], None]
+INVOKE = Path(__file__).with_name("invoke.py")
+_CACHEGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
+_ROUNDS = 3
+
+Figures = dict[str, float]
+"""Measurements of one program, by the names of `bench.report`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """How much is measured.
+def measure(programs: list[Program], endpoint: str) -> dict[str, Figures]:
+    """Measure each program with the DynamoDB at `endpoint`. Returns the figures by program name.
 
-    Attributes:
-        programs: which.
-        counted: events under cachegrind, beyond the warm-up.
-        timed: events per round of the CPU measurement, and per worker.
-        rounds: of everything that is timed; the median counts.
-        workers: how many write at once.
-        warm_up: events of each kind that come first and do not count.
+    Raises:
+        RuntimeError: a program failed; the text is its standard error.
     """
-
-    programs: tuple[str, ...] = ("ours", "floor", "typical", "get + put", "typical + idempotency")
-    counted: int = 200
-    timed: int = 500
-    rounds: int = 5
-    workers: tuple[int, ...] = (1, 2, 4, 8)
-    warm_up: int = 20
-
-    @property
-    def steps(self) -> int:
-        """How often a run of it advances."""
-        counted = len(self.programs) * (len(KINDS) + 2)
-        timed = len(self.programs) * (len(KINDS) + 2) * self.rounds
-        metered = (len(self.programs) + 1) * len(KINDS) + 1
-        return 1 + counted + timed + metered + len(self.workers) * self.rounds + 1
-
-
-SMOKE = Effort(programs=("ours", "floor"), counted=10, timed=20, rounds=1, workers=(1, 2), warm_up=5)
-
-
-def measure(effort: Effort, folder: Path, advance: Advance) -> Results:
-    """All of it, with `folder` for whatever it needs on disk. `advance` is told before each step what it is."""
-    advance("building the assets")
-    assets = programs.build(folder)
-    chosen = [assets.programs[name] for name in effort.programs]
-    results = Results(
-        surroundings(), zipped_bytes={program.name: assets.zipped_bytes[program.name] for program in chosen}
-    )
-    with tables(folder) as endpoint:
-        run = _Measurement(effort, folder, endpoint, assets.runtime, chosen, advance)
-        run.count_instructions(results)
-        run.take_times(results)
-        with meter(endpoint) as metered:
-            run.meter_requests(results, metered)
-        run.scale(results)
-    advance("counting the relay's calls")
-    results.put_events_calls = put_events_calls_per_event(_RELAY_BATCHES)
-    return results
-
-
-def surroundings() -> dict[str, str]:
-    """Machine, versions and date."""
+    with ThreadPoolExecutor(2) as pool:  # other processes do not affect the counts of cachegrind
+        instructions = list(pool.map(partial(_count_instructions, endpoint=endpoint), programs))
+    with proxy(endpoint) as (late_endpoint, counts):
+        requests = [_count_requests(program, late_endpoint, counts) for program in programs]
+        for program in programs * _ROUNDS:  # in turns, so that other load affects all programs
+            _take_times(program, endpoint, late_endpoint)
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0))),
-        "system": f"{platform.system()} {platform.machine()}",
-        "Python": platform.python_version(),
-        **{package: version(package) for package in _VERSIONS},
+        program.name: counted | requested | _medians(program) | {"zipped_bytes": program.zipped_bytes}
+        for program, counted, requested in zip(programs, instructions, requests, strict=True)
     }
 
 
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+def _count_instructions(program: Program, endpoint: str) -> Figures:
+    logs = program.folder / f"{program.name}, cachegrind"
+    logs.mkdir()
+    full, alone = 20, 60
+    steps = ("1x1", "cold", "10x3", "1x10", "warm", f"10x{full}", "full", f"1x{alone}", "alone")
+    output = _run(endpoint, *_CACHEGRIND, f"--log-file={logs}/%p", *_invocations(program, *steps))
+    count = {}
+    for name, process in re.findall(r"^(\w+)=(\d+)$", output, flags=re.MULTILINE):
+        (instructions,) = re.findall(r"I +refs: +([0-9,]+)", (logs / process).read_text())
+        count[name] = int(instructions.replace(",", ""))
+    return {
+        "full_instructions": (count["full"] - count["warm"]) / (full * FULL_BATCH),
+        "alone_instructions": (count["alone"] - count["full"]) / alone,
+        "cold_instructions": count["cold"],
+    }
 
 
-@dataclass(frozen=True)
-class _Measurement:
-    effort: Effort
-    folder: Path
-    endpoint: str
-    runtime: Path
-    programs: list[Program]
-    advance: Advance
+def _count_requests(program: Program, endpoint: str, counts: Callable[[], list[float]]) -> Figures:
+    _run(endpoint, *_invocations(program, "10x1"))  # creates the items
+    before = counts()
+    _run(endpoint, *_invocations(program, "10x3"))
+    return {name: (n - b) / (3 * FULL_BATCH) for name, n, b in zip(COUNTS, counts(), before, strict=True)}
 
-    def count_instructions(self, results: Results) -> None:
-        """Two processes at a time: what else runs does not change what cachegrind counts."""
-        asked = [(program, what) for program in self.programs for what in ("start", "warm-up", *KINDS)]
-        with ThreadPoolExecutor(2) as pool:
-            counted = dict(zip(asked, pool.map(lambda pair: self._count(*pair), asked), strict=True))
-        for program in self.programs:
-            results.cold_instructions[program.name] = counted[program, "start"]
-            results.warm_instructions[program.name] = {
-                kind: (counted[program, kind] - counted[program, "warm-up"]) / self.effort.counted for kind in KINDS
-            }
 
-    def _count(self, program: Program, what: str) -> int:
-        self.advance(f"counting instructions: {program.name}, {what}")
-        if what == "start":
-            return process.instructions(program, events.first_event(self._path()), self.endpoint)
-        path = self._prepared(
-            "in order" if what == "warm-up" else what, 0 if what == "warm-up" else self.effort.counted
-        )
-        return process.instructions(program, path, self.endpoint)
+def _take_times(program: Program, endpoint: str, late_endpoint: str) -> None:
+    load = f"invoke.load({str(program.asset)!r}, {program.handler!r}, {str(program.folder)!r})"
+    setup = f"import sys; sys.path.insert(0, {str(INVOKE.parent)!r}); import invoke; run = {load}"
+    for url, measured, command, *arguments in (
+        (late_endpoint, "batch", "timeit", "-w3", "-n10", "--setup", setup, "run('10')"),
+        (endpoint, "cold", "command", "-w0", "-n3", "--", *_invocations(program, "1x1")),
+        (endpoint, "memory", "command", "-w0", "-n3", "--", *_invocations(program, "10x10")),
+    ):
+        options = ("--quiet", "--copy-env", "--processes=1", "--loops=1", "--append", _pyperf_file(program, measured))
+        _run(url, sys.executable, "-m", "pyperf", command, *options, *arguments)
 
-    def take_times(self, results: Results) -> None:
-        """CPU, memory and wall time: one process at a time, the programs taking turns."""
-        cold: dict[str, list[process.Run]] = {program.name: [] for program in self.programs}
-        first: dict[str, list[float]] = {program.name: [] for program in self.programs}
-        warm: dict[str, dict[str, list[float]]] = {
-            program.name: {kind: [] for kind in KINDS} for program in self.programs
-        }
-        for number, program in itertools.product(range(1, self.effort.rounds + 1), self.programs):
-            self.advance(f"timing, round {number}: {program.name}, start")
-            cold[program.name].append(process.run(program, events.first_event(self._path()), self.endpoint))
-            self.advance(f"timing, round {number}: {program.name}, in Lambda's runtime")
-            first[program.name].append(self._first_invoke(program))
-            for kind in KINDS:
-                self.advance(f"timing, round {number}: {program.name}, {kind}")
-                ran = process.run(
-                    program, self._prepared(kind, self.effort.timed), self.endpoint, warm_up=self._warm_up
-                )
-                warm[program.name][kind].append(ran.cpu_seconds / self.effort.timed)
-        for name, kinds in warm.items():
-            results.cold_cpu_seconds[name] = statistics.median(ran.whole_cpu_seconds for ran in cold[name])
-            results.cold_peak_bytes[name] = int(statistics.median(ran.peak_bytes for ran in cold[name]))
-            results.first_invoke_seconds[name] = statistics.median(first[name])
-            results.warm_cpu_seconds[name] = {kind: statistics.median(times) for kind, times in kinds.items()}
 
-    def _first_invoke(self, program: Program) -> float:
-        event = events.first_event(self._path()).read_bytes()
-        return first_invoke_seconds(program, self.runtime, event, self.endpoint, self.folder / "lambda.log")
+def _medians(program: Program) -> Figures:
+    batch, cold, memory = (pyperf.Benchmark.load(_pyperf_file(program, of)) for of in ("batch", "cold", "memory"))
+    return {
+        "batch_seconds": batch.median(),
+        "cold_seconds": cold.median(),
+        "peak_bytes": statistics.median(run.get_metadata()["command_max_rss"] for run in memory.get_runs()),
+    }
 
-    def meter_requests(self, results: Results, metered: Meter) -> None:
-        """Requests and capacity, told by the wire: every client looks alike there."""
-        count = self.effort.warm_up
-        for program, kind in itertools.product(self.programs, KINDS):
-            self.advance(f"metering: {program.name}, {kind}")
-            before = self._spent(program, self._prepared(kind, 0), metered)
-            after = self._spent(program, self._prepared(kind, count), metered)
-            self._note(results, program.name, kind, [(b - a) / count for a, b in zip(before, after, strict=True)])
-        ours = self.programs[0]
-        imports = Program(IMPORTS, _IMPORTS_HANDLER, ours.asset)
-        for kind in KINDS:
-            self.advance(f"metering: {IMPORTS}, {kind}")
-            before = self._spent(imports, events.import_events(self._path(), kind, 0), metered)
-            after = self._spent(imports, events.import_events(self._path(), kind, count), metered)
-            self._note(results, IMPORTS, kind, [(b - a) / count for a, b in zip(before, after, strict=True)])
-        self.advance("metering: ours, a projected attribute changes")
-        before = self._spent(ours, events.projected_changes(self._path(), 1), metered)
-        after = self._spent(ours, events.projected_changes(self._path(), 1 + count), metered)
-        results.projected_change_units = [(b - a) / count for a, b in zip(before[1:], after[1:], strict=True)]
 
-    @staticmethod
-    def _note(results: Results, name: str, kind: str, spent: list[float]) -> None:
-        for kept, figure in zip((results.requests, results.table_units, results.index_units), spent, strict=True):
-            kept.setdefault(name, {})[kind] = figure
+def _pyperf_file(program: Program, measured: str) -> str:
+    return str(program.folder / f"{program.name}, {measured}.json")
 
-    @staticmethod
-    def _spent(program: Program, path: Path, metered: Meter) -> tuple[float, float, float]:
-        """Requests, units of tables and units of indexes that the events of `path` took."""
-        metered.reset()
-        process.run(program, path, metered.endpoint)
-        return metered.requests, metered.table_units, metered.index_units
 
-    def scale(self, results: Results) -> None:
-        """Events per second with several execution environments writing at once."""
-        rates: dict[str, list[float]] = {str(workers): [] for workers in self.effort.workers}
-        for number, workers in itertools.product(range(1, self.effort.rounds + 1), self.effort.workers):
-            self.advance(f"scaling, round {number}: {workers} at once")
-            rates[str(workers)].append(self._events_per_second(workers))
-        results.events_per_second = {workers: statistics.median(rate) for workers, rate in rates.items()}
+def _invocations(program: Program, *steps: str) -> list[str]:
+    """Command that invokes `program` in a new interpreter, without .venv and, as in Lambda, unbuffered."""
+    python = (str(Path(sys.executable).resolve()), "-u", "-s", "-P", "-S")
+    return [*python, str(INVOKE), str(program.asset), program.handler, str(program.folder), *steps]
 
-    def _events_per_second(self, workers: int) -> float:
-        """Of the time in which all workers were writing: each tells how long its own events took."""
-        paths = [self._prepared("in order", self.effort.timed) for _ in range(workers)]
-        with ThreadPoolExecutor(workers) as pool:
-            ran = list(
-                pool.map(lambda path: process.run(self.programs[0], path, self.endpoint, warm_up=self._warm_up), paths)
-            )
-        return sum(self.effort.timed / worker.wall_seconds for worker in ran)
 
-    @property
-    def _warm_up(self) -> int:
-        return self.effort.warm_up * len(KINDS)
-
-    def _prepared(self, kind: str, count: int) -> Path:
-        return events.prepared(self._path(), kind, warm_up=self.effort.warm_up, count=count)
-
-    def _path(self) -> Path:
-        return self.folder / f"events-{next(_file_numbers)}.jsonl"
+def _run(endpoint: str, *command: str) -> str:
+    """Run a process with the environment variables of Lambda and of `infra`, and return its standard error."""
+    sys.stderr.write(".")
+    environment = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "ENROLLMENTS_TABLE": "enrollments",
+        "IDEMPOTENCY_TABLE": "idempotency",
+        "FUTURE_TOLERANCE_MINUTES": "15",
+        "METRICS_NAMESPACE": "Bench",
+        "PATH": os.environ["PATH"],
+        "PYTHONHASHSEED": "0",  # for reproducible counts
+    }
+    ran = subprocess.run(
+        command, env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    if ran.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{ran.stderr}")
+    return ran.stderr

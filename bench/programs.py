@@ -1,108 +1,96 @@
-"""The programs that are measured, and their assets: ours as it is deployed, the peers' as `pip` installs them."""
+"""Builds the measured programs: assets, batches and a DynamoDB."""
 
-import re
+import contextlib
+import json
 import shutil
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from uv import find_uv_bin
 
 from infra.bundling import build_asset
-from infra.settings import LAMBDA, THIS_MACHINE
+from infra.platform import HOST, LAMBDA
+from testbed.engines import dynamodb_local
+from testbed.events import ROOT, event_batch, example
+from testbed.stacks import synthesise
+from testbed.tables import Tables
 
-ROOT = Path(__file__).resolve().parents[1]
+FULL_BATCH = 10
 _PEERS = ROOT / "bench" / "peers"
-# What the peers, and Lambda's own runtime, are made of; their versions stand in requirements.txt.
-_PEER_PACKAGES = ("aws-lambda-powertools", "boto3", "pydantic")
-_RUNTIME_PACKAGES = ("awslambdaric",)
+# Required by the SQS model of Powertools.
+_MESSAGE_ATTRIBUTES = {
+    "ApproximateReceiveCount": "1",
+    "SentTimestamp": "1767225600000",
+    "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+    "ApproximateFirstReceiveTimestamp": "1767225600001",
+}
 
 
-@dataclass(frozen=True)
-class Program:
-    """One way to write this function.
-
-    Attributes:
-        name: what tables and pictures call it.
-        handler: where Lambda finds it in the asset.
-        asset: the folder that holds it and all it needs.
-    """
+class Program(NamedTuple):
+    """An implementation of the function of `enrollment_updated`. `folder` has its batches and its measurements."""
 
     name: str
     handler: str
     asset: Path
+    folder: Path
+    zipped_bytes: int
 
 
-@dataclass(frozen=True)
-class Assets:
-    """Every program, and what surrounds them.
-
-    Attributes:
-        programs: by name, ours first.
-        runtime: a folder with the client that Lambda's Python runtime consists of.
-        zipped_bytes: how large the asset that is uploaded is, by program. Ours is the one for Lambda's processor.
-    """
-
-    programs: dict[str, Program]
-    runtime: Path
-    zipped_bytes: dict[str, int]
-
-
-def build(folder: Path) -> Assets:
-    """Build all assets below `folder`, with bytecode that is never checked, as ours has it in Lambda."""
-    ours, ours_for_lambda, peers, floor = (folder / name for name in ("ours", "lambda", "peers", "floor"))
-    build_asset(ours, THIS_MACHINE)
-    build_asset(ours_for_lambda, LAMBDA)
-    _install(peers, _PEER_PACKAGES)
-    for source in _PEERS.glob("*.py"):
-        shutil.copy(source, peers)
-    floor.mkdir()
-    shutil.copy(_PEERS / "floor.py", floor)
+def build_programs(folder: Path) -> list[Program]:
+    """Build all assets below `folder`, with bytecode that is never validated, as in the deployed asset."""
+    ours, ours_in_lambda, peers, floor = (folder / name for name in ("ours", "lambda", "peers", "floor"))
+    build_asset(ours, HOST)
+    build_asset(ours_in_lambda, LAMBDA)
+    install = (find_uv_bin(), "pip", "install", "--quiet", "--only-binary", ":all:", "--python", sys.executable)
+    into = ("--target", peers, "--constraint", ROOT / "requirements.txt")
+    subprocess.run([*install, *into, "aws-lambda-powertools", "boto3", "pydantic"], check=True)
     for asset in (peers, floor):
-        _compile(asset)
-    _install(folder / "runtime", _RUNTIME_PACKAGES)
-    programs = (
-        Program("ours", "functions.handlers.enrollment_updated.handler", ours),
-        Program("floor", "floor.handler", floor),
-        Program("typical", "typical.handler", peers),
-        Program("get + put", "get_put.handler", peers),
-        Program("typical + idempotency", "idempotent.handler", peers),
+        shutil.copytree(_PEERS, asset, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        unchecked = ("-q", "-j", "0", "--invalidation-mode", "unchecked-hash")
+        subprocess.run([sys.executable, "-m", "compileall", *unchecked, asset], check=True)
+    ours_bytes, peers_bytes = (
+        Path(shutil.make_archive(str(asset), "zip", asset)).stat().st_size for asset in (ours_in_lambda, peers)
     )
-    return Assets(
-        programs={program.name: program for program in programs},
-        runtime=folder / "runtime",
-        zipped_bytes={
-            program.name: _zipped_bytes(ours_for_lambda if program.asset == ours else program.asset)
-            for program in programs
-        },
+    write_batches(folder)
+    return [
+        Program("ours", "functions.handlers.enrollment_updated.handler", ours, folder, ours_bytes),
+        Program("typical", "typical.handler", peers, folder, peers_bytes),
+        Program("get + put", "get_put.handler", peers, folder, peers_bytes),
+        Program("typical + idempotency", "idempotent.handler", peers, folder, peers_bytes),
+        Program("floor", "floor.handler", floor, folder, 0),
+        Program("raw socket", "floor.raw_handler", floor, folder, 0),
+    ]
+
+
+def write_batches(folder: Path) -> None:
+    """Write `10.json`, a full batch, and `1.json`, for different enrollments and with the placeholder EVENT_TIME."""
+    for size in (FULL_BATCH, 1):
+        metadata, ids = {"event_time": "EVENT_TIME"}, (f"{size}{number:015}" for number in range(size))
+        messages = [example("enrollment_updated", metadata=metadata, body={"enrollment_id": id_}) for id_ in ids]
+        batch = event_batch(*messages, event_name="enrollment_updated")
+        for record in batch["Records"]:
+            record["attributes"] = _MESSAGE_ATTRIBUTES
+        (folder / f"{size}.json").write_text(json.dumps(batch))
+
+
+@contextlib.contextmanager
+def dynamodb(folder: Path) -> Iterator[str]:
+    """Run DynamoDB Local with the tables and yield its URL."""
+    with dynamodb_local(folder / "dynamodb-local.log") as endpoint:
+        create_tables(endpoint_url=endpoint)
+        yield endpoint
+
+
+def create_tables(**client: str) -> Tables:
+    """Create the tables of stage prod, and one for the idempotency utility of Powertools."""
+    tables = Tables(synthesise("prod").data, **client)
+    tables.client.create_table(
+        TableName="idempotency",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
     )
-
-
-def _install(folder: Path, packages: tuple[str, ...]) -> None:
-    """Install `packages` and what they need into `folder`, in the versions of requirements.txt."""
-    pinned = re.findall(r"^([a-z0-9-]+==\S+)", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
-    wanted = [requirement for requirement in pinned if requirement.split("==")[0] in packages]
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-        constraints.write("\n".join(pinned))
-        constraints.flush()
-        subprocess.run(
-            [
-                *(find_uv_bin(), "pip", "install", "--quiet", "--target", folder, "--only-binary", ":all:"),
-                *("--python", sys.executable, "--constraint", constraints.name, *wanted),
-            ],
-            check=True,
-        )
-
-
-def _compile(asset: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", asset],
-        check=True,
-    )
-
-
-def _zipped_bytes(asset: Path) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        return Path(shutil.make_archive(f"{folder}/asset", "zip", asset)).stat().st_size
+    return tables

@@ -1,142 +1,107 @@
-"""The documents in `docs/performance/`: the templates beside this file, filled with what a run found."""
+"""Targets of the benchmark, and the report in `docs/performance/`."""
 
-from collections.abc import Iterable
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
-from bench import cost, pictures
-from bench.events import KINDS
-from bench.measure import IMPORTS
-from bench.results import Results
-from bench.targets import Verdict
-from infra.settings import settings_of
+from matplotlib.figure import Figure
 
-_TEMPLATES = Path(__file__).parent
-_BUS = {"bus", "archive"}
-_MACHINE = {"date", "processor", "cores", "system"}
+from bench.measure import Figures
+
+_OUTPUT = Path(__file__).parents[1] / "docs" / "performance"
+_TEMPLATE = Path(__file__).with_name("README.md.template")
+_PACKAGES = ("pydynox", "boto3", "pydantic", "aws-lambda-powertools")
 
 
-def write(results: Results, judged: list[Verdict], folder: Path) -> None:
-    """Write README.md, cost.md and the pictures into `folder`."""
-    pictures.draw(results, folder)
-    for name, values in (("README.md", _measured(results, judged)), ("cost.md", _priced(results))):
-        template = Template((_TEMPLATES / f"{name}.template").read_text())
-        (folder / name).write_text(template.substitute(values, surroundings=_surroundings(results)))
+class Row(NamedTuple):
+    """Format of a figure, and its limit for ours as a share of `typical`, which is valid on any machine."""
+
+    title: str
+    unit: float
+    form: str
+    of_typical: float | None = None
 
 
-def _measured(results: Results, judged: list[Verdict]) -> dict[str, str]:
-    programs = list(results.warm_instructions)
-    floor = results.warm_instructions["floor"]["in order"]
-    return {
-        "targets": _table(
-            ("target", "measured", "limit", ""),
-            ((v.target, f"{v.measured:.3f}", f"{v.limit:.3f}", "met" if v.met else "**missed**") for v in judged),
+_ROWS = {
+    "full_instructions": Row("Instructions per event, full batch (thousand)", 1e3, ",.0f", 0.22),
+    "alone_instructions": Row("Instructions per event, batch of one (thousand)", 1e3, ",.0f", 0.25),
+    "cold_instructions": Row("Instructions, cold start (million)", 1e6, ",.0f", 0.60),
+    "cold_seconds": Row("Time, cold start (ms)", 1e-3, ",.0f"),
+    "batch_seconds": Row("Time, full batch (ms)", 1e-3, ",.0f", 0.30),
+    "peak_bytes": Row("Peak memory (MB)", 1e6, ",.0f", 0.85),
+    "requests": Row("Requests per event", 1, "g"),
+    "table_units": Row("Capacity of the table per event (units)", 1, "g"),
+    "index_units": Row("Capacity of its indexes per event (units)", 1, "g"),
+    "zipped_bytes": Row("Zipped asset (MB)", 1e6, ".1f"),
+}
+_LIMITS = {"requests": 1, "zipped_bytes": 12}
+_DRAWN = ("full_instructions", "cold_instructions", "batch_seconds")
+
+
+class Verdict(NamedTuple):
+    """A target and its measurement."""
+
+    target: str
+    measured: float
+    limit: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is met."""
+        return self.measured <= self.limit
+
+    def __str__(self) -> str:
+        return f"| {self.target} | {self.measured:.3f} | {self.limit:g} | {'met' if self.met else '**missed**'} |"
+
+
+def judge(figures: dict[str, Figures]) -> list[Verdict]:
+    """Compare the figures with all targets."""
+    ours, typical = figures["ours"], figures["typical"]
+    return [
+        *(
+            Verdict(f"{row.title.partition(' (')[0]}, of typical", ours[name] / typical[name], row.of_typical)
+            for name, row in _ROWS.items()
+            if row.of_typical
         ),
-        "warm_instructions": _table(
-            ("thousands of instructions", *KINDS, "in order, times the floor"),
-            (
-                (
-                    name,
-                    *(f"{results.warm_instructions[name][kind] / 1000:,.0f}" for kind in KINDS),
-                    f"{results.warm_instructions[name]['in order'] / floor:.1f}",
-                )
-                for name in programs
-            ),
-        ),
-        "warm_cpu": _table(
-            ("CPU, milliseconds", *KINDS),
-            ((name, *(f"{results.warm_cpu_seconds[name][kind] * 1e3:.2f}" for kind in KINDS)) for name in programs),
-        ),
-        "cold": _table(
-            (
-                *("", "instructions, millions", "CPU, ms", "peak memory, MB"),
-                *("first invoke in Lambda's runtime, ms", "zipped asset, MB"),
-            ),
-            (
-                (
-                    name,
-                    f"{results.cold_instructions[name] / 1e6:,.0f}",
-                    f"{results.cold_cpu_seconds[name] * 1e3:,.0f}",
-                    f"{results.cold_peak_bytes[name] / 1e6:,.0f}",
-                    f"{results.first_invoke_seconds[name] * 1e3:,.0f}",
-                    f"{results.zipped_bytes[name] / 1e6:,.1f}",
-                )
-                for name in programs
-            ),
-        ),
-        "requests": _table(
-            (f"per event, {' / '.join(KINDS)}", "requests", "units of tables", "units of indexes"),
-            (
-                (
-                    name,
-                    *(
-                        " / ".join(f"{found[name][kind]:g}" for kind in KINDS)
-                        for found in (results.requests, results.table_units, results.index_units)
-                    ),
-                )
-                for name in (*programs, IMPORTS)
-            ),
-        ),
-        "scale": _table(
-            ("execution environments writing at once", "events per second", "times one"),
-            (
-                (workers, f"{rate:,.0f}", f"{rate / results.events_per_second['1']:.1f}")
-                for workers, rate in results.events_per_second.items()
-            ),
-        ),
-        "changed_table_units": f"{results.projected_change_units[0]:g}",
-        "changed_index_units": f"{results.projected_change_units[1]:g}",
-        "put_events_calls": f"{results.put_events_calls:g}",
-        "cores": results.surroundings["cores"],
+        *(Verdict(_ROWS[name].title, ours[name] / _ROWS[name].unit, limit) for name, limit in _LIMITS.items()),
+    ]
+
+
+def write_report(figures: dict[str, Figures], verdicts: list[Verdict]) -> None:
+    """Write README.md, results.json and peers.png."""
+    run = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
     }
-
-
-def _priced(results: Results) -> dict[str, str]:
-    memory = settings_of("prod").memory_mib
-    ours = cost.bill(results)
-    total = sum(line.dollars for line in ours)
-    warm = results.warm_cpu_seconds["ours"]["in order"]
-    return {
-        "bill": _table(
-            ("part", "how much", "dollars"),
-            [
-                *((line.part, line.how_much, f"{line.dollars:.2f}") for line in ours),
-                ("**all**", "", f"**{total:.2f}**"),
-            ],
-        ),
-        "memory_sizes": _table(
-            ("MiB", "in-order event, ms", "duration of a million, dollars"),
-            (
-                (
-                    f"**{size}**" if size == memory else str(size),
-                    f"{cost.invocation_seconds(warm, size) * 1e3:.1f}",
-                    f"{cost.function_dollars(results, size):.2f}",
-                )
-                for size in cost.MEMORY_SIZES
-            ),
-        ),
-        "alternatives": _table(
-            ("design", "what one gets", "dollars per million"),
-            ((line.part, line.how_much, f"{line.dollars:.2f}") for line in cost.alternatives(results)),
-        ),
-        "prices": _table(
-            ("price", "dollars", "source"),
-            ((name, f"{price:.10f}".rstrip("0"), source) for name, (price, source) in cost.PRICES.items()),
-        ),
-        "peak": f"{results.cold_peak_bytes['ours'] / 2**20:.0f}",
-        "memory": str(memory),
-        "bus_share": f"{100 * sum(line.dollars for line in ours if line.part in _BUS) / total:.0f}",
-        "cold": f"{results.cold_cpu_seconds['ours']:.1f}",
+    (_OUTPUT / "results.json").write_text(json.dumps(run | {"figures": figures}, indent=2) + "\n")
+    rows = (
+        [row.title, *(format(of[name] / row.unit, row.form) for of in figures.values())] for name, row in _ROWS.items()
+    )
+    tables = {
+        "targets": "\n".join(map(str, verdicts)),
+        "programs": " | ".join(figures),
+        "figures": "\n".join(f"| {' | '.join(row)} |" for row in rows),
     }
+    (_OUTPUT / "README.md").write_text(Template(_TEMPLATE.read_text()).substitute(run | tables))
+    _draw(figures)
 
 
-def _surroundings(results: Results) -> str:
-    told = results.surroundings
-    versions = ", ".join(f"{name} {value}" for name, value in told.items() if name not in _MACHINE)
-    return f"Measured on {told['date']}: {told['processor']}, {told['cores']} cores, {told['system']}; {versions}."
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [tuple(heads), *map(tuple, rows)]
-    lines.insert(1, ("---",) * len(lines[0]))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _draw(figures: dict[str, Figures]) -> None:
+    picture = Figure(figsize=(11, 2.4), layout="constrained")
+    colors = ["#1f6feb" if name == "ours" else "#b8c0cc" for name in figures]
+    for axes, name in zip(picture.subplots(1, len(_DRAWN), sharey=True), _DRAWN, strict=True):
+        bars = axes.barh(list(figures), [of[name] / _ROWS[name].unit for of in figures.values()], color=colors)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3)
+        axes.set_title(_ROWS[name].title, loc="left", fontsize=10)
+        axes.margins(x=0.2)
+        axes.xaxis.set_visible(False)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.invert_yaxis()  # shared by all: the first program on top
+    picture.savefig(_OUTPUT / "peers.png", dpi=100, metadata={"Software": None})  # reproducible

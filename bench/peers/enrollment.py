@@ -1,8 +1,9 @@
-"""The event as a team would model it on an afternoon: the message in Powertools' envelope for EventBridge."""
+"""Simple pydantic model of the message: an EventBridge event in an SQS message."""
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from aws_lambda_powertools.utilities.parser.models import EventBridgeModel, SqsRecordModel
+from pydantic import BaseModel, Json
 
 
 class Metadata(BaseModel):
@@ -24,6 +25,18 @@ class Body(BaseModel):
     updated_at: datetime | None = None
 
 
-class Message(BaseModel):
+class Detail(BaseModel):
     metadata: Metadata
     body: Body
+
+    def item(self):
+        event_time = self.metadata.event_time.isoformat()
+        return {**self.body.model_dump(mode="json", exclude_none=True), "event_time": event_time}
+
+
+class Event(EventBridgeModel):
+    detail: Detail
+
+
+class Record(SqsRecordModel):
+    body: Json[Event]

@@ -1,4 +1,4 @@
-"""`typical`, made safe against duplicates as Powertools says: its idempotency utility, with a table of its own."""
+"""`typical` with the idempotency utility of Powertools, and a table for it."""
 
 import os
 
@@ -7,23 +7,16 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
-from aws_lambda_powertools.utilities.parser import event_parser
-from aws_lambda_powertools.utilities.parser.envelopes import EventBridgeEnvelope
-from enrollment import Message
-from typical import logger, metrics, store
+from typical import batch_handler, store
 
-_persistence = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"])
-_config = IdempotencyConfig(event_key_jmespath="[metadata.event_time, body.enrollment_id]")
+persistence = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"])
+config = IdempotencyConfig(event_key_jmespath="body.detail.[metadata.event_time, body.enrollment_id]")
+store_once = idempotent_function(store, data_keyword_argument="record", persistence_store=persistence, config=config)
 
 
-@idempotent_function(data_keyword_argument="message", persistence_store=_persistence, config=_config)
-def store_once(message):
-    store(message)
+def record_handler(record, lambda_context):
+    config.register_lambda_context(lambda_context)
+    store_once(record=record)
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
-@event_parser(model=Message, envelope=EventBridgeEnvelope)
-def handler(message, context):
-    _config.register_lambda_context(context)
-    store_once(message=message)
+handler = batch_handler(record_handler)

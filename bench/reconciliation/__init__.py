@@ -1,1 +1,1 @@
-"""Measures the reconciliation: `python -m bench.reconciliation`."""
+"""Benchmark of the reconciliation: `python -m bench.reconciliation`."""

@@ -1,10 +1,10 @@
-"""Measures the reconciliation: rows per second and peak memory of each step of a run, for schools of growing size.
+"""Benchmark of the reconciliation: rows per second and peak memory of each step, for schools of growing size.
 
-`python -m bench.reconciliation` exits with status 1 where the memory of *compare* or *decide* grows with the school, or
-where a run over equal tables writes anything.
+Exits with status 1 where the memory of *compare* or *decide* grows with the school, or where a run over equal tables
+writes anything.
 
-The functions are the real ones, two at a time where a Distributed Map invokes them. Canvas Data 2 is the double of the
-testbed, DynamoDB is Amazon's DynamoDB Local, the rest of AWS is moto.
+The functions are the real ones, two at a time where a Distributed Map invokes them. Canvas Data 2 is the test double,
+DynamoDB is Amazon's DynamoDB Local, and the other services of AWS are moto.
 """
 
 import sys
@@ -28,20 +28,20 @@ _CASES = (
 )
 _SIZES = [10_000, 100_000, 1_000_000]
 _SAMPLE = 1_000
-"""Enrollments of the small school whose rows are repeated."""
+"""Enrollments of the school whose rows are repeated."""
 _MOST_GROWTH = 1.25
 _SCANNED_ROWS = 10_000
-"""Up to so many, all items are read before and after, too. The requests of the functions say the same of any size."""
+"""Up to this size, the items are compared as well. Beyond it, the requests of the functions prove that none changed."""
 
 _AFTER_POLL = ("compare_imports", "compare", "decide", "conclude")
 _READS = {"BatchGetItem", "Scan", "DescribeTable", "GetSecretValue", "GetObject", "ListObjectsV2", "PutObject"}
-"""What these steps may request where everything is equal: they put objects of the run, and nothing else."""
+"""Requests of these steps in a run over equal tables. The only writes are the objects of the run."""
 
 Steps = dict[str, Measured]
 
 
 def main(rows: Annotated[list[int], typer.Option(help="how many; repeat it for several sizes")] = _SIZES) -> None:
-    """Measure, print what was found, and exit with status 1 where something is wrong."""
+    """Run the benchmark, print the results, and exit with status 1 where a check fails."""
     table = Table("case", "rows", "step", "s", "rows/s", "rows/CPU s", "MiB", "requests to AWS", title="Reconciliation")
     peaks: dict[tuple[str, str], list[float]] = {}
     wrong: list[str] = []
@@ -63,13 +63,13 @@ def main(rows: Annotated[list[int], typer.Option(help="how many; repeat it for s
 
 
 def _measure(stage: Stage, rows: int) -> Iterator[tuple[Case, Steps, list[str]]]:
-    """Each case with `rows` rows, half of them enrollments and half their states, and as many users.
+    """Measure all cases with `rows` rows, half of them enrollments and half their states, and as many users.
 
-    Yields the case, what its steps took, and what is wrong.
+    Yields the case, the measurements of its steps, and the failed checks.
     """
     enrollments, stored, empty = rows // 2, f"stored-{rows}", f"empty-{rows}"
     school = school_of(_SAMPLE)
-    school.sis_imports.history.clear()  # they are some hundreds, whatever the size of a school
+    school.sis_imports.history.clear()  # their number does not grow with the school
     lake = LargeLake(school, enrollments=enrollments, users=rows)
     stage.create_enrollments(stored, lake)
     stage.create_enrollments(empty)

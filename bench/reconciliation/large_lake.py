@@ -1,4 +1,4 @@
-"""Canvas Data 2 of a school of any size, and the items that our table would hold of it."""
+"""Canvas Data 2 of a school of any size, and the table items that match it."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ Item = dict[str, dict[str, AttributeValue]]
 
 
 class LargeLake(Lake):
-    """Tables whose lines are made while they are read: the rows of a small school again and again, with other ids."""
+    """Generates the lines of large tables: repeats the rows of a small school with other ids."""
 
     def __init__(self, school: School, *, enrollments: int, users: int) -> None:
         super().__init__(school)
@@ -22,7 +22,7 @@ class LargeLake(Lake):
         self._shard = school.shard
 
     def snapshot(self, name: LakeTableName) -> Iterator[bytes]:
-        """The lines of a snapshot."""
+        """Lines of a snapshot."""
         sample = self._sample(name)
         for number in range(self._counts[name]):
             record = sample[number % len(sample)]
@@ -32,11 +32,11 @@ class LargeLake(Lake):
             yield json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
     def incremental(self, name: LakeTableName, since: datetime, until: datetime) -> Iterator[bytes]:  # noqa: ARG002
-        """The same lines: everything has changed."""
+        """Lines of a snapshot, as if every row had changed."""
         return self.snapshot(name)
 
     def items(self) -> Iterator[Item]:
-        """What the event functions would have stored, in DynamoDB's form: equal but for fractions of seconds."""
+        """Matching items in the DynamoDB format, equal but for fractions of seconds."""
         event_time = f"{self.at('enrollments'):%Y-%m-%d}T00:00:00.000000Z"
         users = self._sample("users")
         for number, lines in enumerate(zip(*map(self.snapshot, FAMILY_OF), strict=True)):

@@ -1,4 +1,4 @@
-"""One run of the reconciliation: the real functions, each in a process of its own, and what they took."""
+"""Measures a run of the reconciliation: the real functions, each in a process."""
 
 import json
 import subprocess
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.reconciliation.stage import ROOT, Stage
+from bench.reconciliation.stage import Stage
+from testbed.events import ROOT
 
 WORKERS = 2
-"""Of a Distributed Map, on two cores; also how many files of corrections are published."""
+"""Concurrency of a Distributed Map, on two cores. Also the number of published files of corrections."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Case:
 
 @dataclass
 class Measured:
-    """What the processes of one step took together."""
+    """Measurements of all processes of one step."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -36,7 +37,7 @@ class Measured:
     requests: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Measured") -> None:
-        """Add a process that ran at the same time."""
+        """Add a concurrent process."""
         self.results += other.results
         self.seconds = max(self.seconds, other.seconds)
         self.cpu_seconds += other.cpu_seconds
@@ -45,7 +46,7 @@ class Measured:
 
 
 def measure_run(stage: Stage, run: str, case: Case, settings: Mapping[str, str]) -> dict[str, Measured]:
-    """What each step of a run took. Of a backfill, only the first files of corrections are published.
+    """Measure each step of a run. Of a backfill, only the first `WORKERS` files of corrections are published.
 
     Raises:
         RuntimeError: a step failed; its output is in the message.

@@ -1,6 +1,6 @@
-"""Invokes one function of the reconciliation in a process of its own, as Lambda does: again until it has finished.
+"""Measured process: invokes one function of the reconciliation until it reports that it has finished.
 
-Reads `{"step": …, "payloads": […]}` from standard input. The last line of its standard output is a `Measured`, as JSON.
+Reads `{"step": …, "payloads": […]}` from standard input. The last line of standard output is a `Measured`, as JSON.
 """
 
 import json
@@ -16,11 +16,11 @@ from unittest import mock
 import botocore.session
 
 _LONGEST_SECONDS = 900
-"""Of an invocation. Source: Lambda developer guide, "Lambda quotas"."""
+"""Maximum duration of an invocation. Source: Lambda developer guide, "Lambda quotas"."""
 
 
 class Context:
-    """What the functions read of Lambda's context: how much time the invocation has left."""
+    """Test double of the Lambda context, with the remaining time only."""
 
     def __init__(self) -> None:
         self._ends_at = time.monotonic() + _LONGEST_SECONDS
@@ -31,7 +31,7 @@ class Context:
 
 
 def measure(step: str, payloads: list[dict[str, Any]]) -> dict[str, Any]:
-    """Invoke `step` with each payload, and with what it returns until that is done; what it took."""
+    """Invoke `step` with each payload, then with its own results until they are done. Returns a `Measured`."""
     requests: Counter[str] = Counter()
     session = botocore.session.get_session()
     session.register("before-send", lambda **sent: requests.update([sent["event_name"].rpartition(".")[2]]))
@@ -55,7 +55,7 @@ def measure(step: str, payloads: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _peak_mib() -> float:
-    """The most memory that the process held. `ru_maxrss` would count what its parent held when it was forked."""
+    """Peak memory of the process. `ru_maxrss` would include that of the parent at the fork."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
