@@ -1,0 +1,1 @@
+"""Simulates the event path on bad days: floods, outages and small quotas."""
