@@ -24,20 +24,21 @@ logging.getLogger("pydynox").setLevel(logging.ERROR)
 
 _dynamodb = DynamoDBClient(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, max_retries=ATTEMPTS)
 
-# Both writes of a stale import without an answer end in 18 s by themselves; not so where the answers stall half-way.
+# For all writes of a batch. The client's own timeouts end two writes without an answer in 18 s, but no stalled answer.
 _WRITE_SECONDS = 20
 
-# A full batch is written in the time of one write. A thread costs less of an event than a task of asyncio.
+# A full batch takes the time of one write. Threads need fewer instructions than asyncio (docs/adr/0008). A write that
+# is over time may still be applied: the message is retried, and then is a duplicate.
 _threads = ThreadPoolExecutor(max_workers=10)
 
 
 def batch_handler(
     model: type[EventT], *, to_change: Callable[[EventT], Change]
 ) -> Callable[[dict[str, Any], LambdaContext], BatchResponse]:
-    """The Lambda handler of batches of the event that `model` describes; `to_change` says what an event changes.
+    """Build the Lambda handler for batches of the event of `model`; `to_change` computes the change of an event.
 
-    The messages of a batch are written concurrently. Each ends in one of three ways, whatever becomes of the others:
-    done (applied, duplicate or stale), dead-lettered because it can never succeed, or reported for retry.
+    The messages of a batch are written concurrently. Each ends in one of three ways, independently of the others: done
+    (applied, duplicate or stale), dead-lettered because it can never succeed, or reported for retry.
     """
     event_name = model.event_name
     table = Table(_dynamodb, setting(ROUTE_OF[event_name].table_variable))
@@ -67,7 +68,7 @@ def batch_handler(
         writes = [(message, _threads.submit(write, message)) for message in batch["Records"]]
         for message, written in writes:
             try:
-                # Here, not in the thread: Powertools' metrics are not made for threads.
+                # In the thread of the handler: the metrics of Powertools are not safe in others.
                 record(*written.result(timeout=max(0, deadline - time.monotonic())))
             except RejectedEvent as error:
                 failures.reject(message, error)
